@@ -1,0 +1,99 @@
+package account
+
+import "time"
+
+// Kind says what happened. Each kind is an audit entry and feeds a metric: it
+// is an API, never renamed.
+type Kind string
+
+// The kinds, all of them.
+const (
+	SignedIn         Kind = "signed_in"         // a login flow ended in a session
+	SignInFailed     Kind = "sign_in_failed"    // a secret was judged and wrong
+	SignInRefused    Kind = "sign_in_refused"   // nothing was judged: locked, disabled, limited, busy
+	Locked           Kind = "locked"            // the 5th consecutive failure
+	LockCleared      Kind = "lock_cleared"      // By says how it ended
+	PasswordDisabled Kind = "password_disabled" // the 100th wrong password
+	PasswordChanged  Kind = "password_changed"  // by its owner, while signing in
+	ResetRequested   Kind = "reset_requested"   // Reason says what came of it
+	ResetOpened      Kind = "reset_opened"      // Reason says what the link was worth
+	ResetCompleted   Kind = "reset_completed"   // Took is the time since the link was made
+	ResetCancelled   Kind = "reset_cancelled"   // "this was not me"
+	SessionEnded     Kind = "session_ended"     // Reason says why
+	GrantRevoked     Kind = "grant_revoked"     // a family of tokens died; Reason says why
+	AccountAdded     Kind = "account_added"     // by an operator
+	AccountDisabled  Kind = "account_disabled"  // by an operator
+	AccountEnabled   Kind = "account_enabled"   // by an operator
+	SupportAsked     Kind = "support_asked"     // the contact form was sent
+	KeysRotated      Kind = "keys_rotated"      // a new signing key signs
+	ClientChanged    Kind = "client_changed"    // by an operator; Reason says how
+)
+
+// Reason qualifies an event. The set is closed, since each is a label value.
+type Reason string
+
+// Reasons of SignInFailed and SignInRefused.
+const (
+	BadCredentials Reason = "bad_credentials"
+	UnknownUser    Reason = "unknown_user"
+	LockedOut      Reason = "locked"
+	Disabled       Reason = "disabled"
+	RateLimited    Reason = "rate_limited"
+	UpstreamError  Reason = "upstream_error"
+	TooBusy        Reason = "busy"
+	Lapsed         Reason = "lapsed" // charged, and never settled: a crash counts
+)
+
+// Reasons of ResetRequested (Sent, NoAccount, RateLimited, MailError) and of
+// ResetOpened (the fate of a link).
+const (
+	Sent       Reason = "sent"
+	NoAccount  Reason = "no_account"
+	MailError  Reason = "mail_error"
+	Valid      Reason = "valid"
+	Expired    Reason = "expired"
+	Superseded Reason = "superseded"
+	Used       Reason = "used"
+	Unknown    Reason = "unknown"
+)
+
+// Reasons of SessionEnded and GrantRevoked.
+const (
+	SignedOut    Reason = "signed_out"
+	ResetDone    Reason = "reset"
+	Replaced     Reason = "replaced" // signed in anew in the same browser
+	ReuseSeen    Reason = "reuse"    // a code or refresh token came twice
+	ClientAsked  Reason = "client"   // RFC 7009 revocation
+	OperatorSaid Reason = "operator"
+)
+
+// By says who or what caused an event.
+type By string
+
+// Who clears locks and starts resets.
+const (
+	ByTimeout By = "timeout"
+	ByReset   By = "reset"
+	ByOwner   By = "owner"
+	BySupport By = "support"
+	BySelf    By = "self"
+)
+
+// Event is one fact about an account. It is made inside the transaction that
+// makes it true, written to the audit trail there, and counted by metrics
+// after the commit; so audit, metrics and mail cannot disagree with the state.
+// It never carries a secret, a name or an address.
+type Event struct {
+	Kind     Kind
+	Subject  string     // the account's ID, or the shadow key of an identifier nobody has
+	Practice PracticeID // of the account, where known
+	Actor    string     // "" for the person, else who acted (an operator, a job)
+	Step     string     // the step that judged, where one did
+	Factor   Factor     // which counter, where one moved
+	Reason   Reason
+	By       By
+	Source   Source
+	Methods  []string      // RFC 8176 names, for SignedIn
+	Took     time.Duration // see the kinds; for SignedIn, since the last lock if there was one
+	At       time.Time
+}

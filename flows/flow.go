@@ -1,0 +1,109 @@
+package flows
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/medximity/idp/flows/account"
+)
+
+// ErrNoFlow means that there is no such flow for this browser: it never was,
+// is over, or belongs to another browser. Which of these is not told.
+var ErrNoFlow = errors.New("flows: no such flow in this browser")
+
+// ErrStale means that the flow went on elsewhere (another tab, a double
+// click): nothing was changed.
+var ErrStale = errors.New("flows: answered already")
+
+// Kind is what a flow is for.
+type Kind string
+
+// The kinds.
+const (
+	Login Kind = "login" // ends in a session
+	Reset Kind = "reset" // ends in a new password, and in no session
+)
+
+// How long a person has for a flow.
+const (
+	LoginFor = 60 * time.Minute
+	ResetFor = 30 * time.Minute // from the opening of the link
+)
+
+// StepName names a step: its URL element, template and metric label. Stable.
+type StepName string
+
+// FactKind is what was proven.
+type FactKind string
+
+// The kinds of facts.
+const (
+	Identified    FactKind = "identified"     // an identifier was typed; proves nothing
+	KnowsPassword FactKind = "knows_password" // the password was right
+	HoldsLink     FactKind = "holds_link"     // opened a live reset link
+	NewPasswordIs FactKind = "new_password"   // chose a new password
+)
+
+// Fact is one thing proven in a flow. Facts are only ever added. A fact holds
+// for the flow, the browser and the account that it was proven in, and for no
+// other: no session and no new password without all its proofs.
+type Fact struct {
+	Kind    FactKind  `json:"kind"`
+	Step    StepName  `json:"step"`
+	Methods []string  `json:"amr,omitempty"` // RFC 8176
+	At      time.Time `json:"at"`
+}
+
+// Request is what the app asked for, as far as a flow needs to know it.
+type Request struct {
+	Authorize  string     `json:"authorize,omitempty"` // the whole authorization request, form-encoded; "" for a visit of our own
+	Arrived    time.Time  `json:"arrived"`             // when it first came
+	Client     string     `json:"client,omitempty"`
+	ClientName string     `json:"client_name,omitempty"`
+	Target     string     `json:"target,omitempty"` // the origin that the answer goes to, for form-action
+	Locales    string     `json:"locales,omitempty"`
+	Hint       string     `json:"hint,omitempty"`    // login_hint
+	Subject    account.ID `json:"subject,omitempty"` // the only account that will do
+}
+
+// Flow is one sign-in or recovery under way. It lives in the store; the
+// browser holds only its id and the cookie that binds it.
+type Flow struct {
+	ID       string
+	Kind     Kind
+	Browser  []byte     // SHA-256 of the binding cookie
+	Account  account.ID // "" until proven
+	Practice account.PracticeID
+	Epoch    int64  // of Account's proofs, when it was proven
+	Typed    string // the identifier as typed
+	Link     []byte // SHA-256 of the reset link's token, for Reset
+	Facts    []Fact
+	Request  Request
+	Revision int64
+	Started  time.Time
+	Expires  time.Time
+}
+
+// Has reports whether a fact of the kind was proven.
+func (f *Flow) Has(k FactKind) bool {
+	return slices.ContainsFunc(f.Facts, func(p Fact) bool { return p.Kind == k })
+}
+
+// PassedStep reports whether the step gave a fact.
+func (f *Flow) PassedStep(n StepName) bool {
+	return slices.ContainsFunc(f.Facts, func(p Fact) bool { return p.Step == n })
+}
+
+// Methods returns the RFC 8176 names of what was proven, in order, once each.
+func (f *Flow) Methods() []string {
+	var amr []string
+	for _, p := range f.Facts {
+		for _, m := range p.Methods {
+			if !slices.Contains(amr, m) {
+				amr = append(amr, m)
+			}
+		}
+	}
+	return amr
+}

@@ -1,0 +1,100 @@
+package flows
+
+import (
+	"context"
+	"errors"
+
+	"github.com/medximity/idp/flows/account"
+)
+
+// NewPassword asks for a new password twice: after a reset link was opened,
+// and at sign-in when the directory says that it must be changed.
+type NewPassword struct{}
+
+// NewPasswordPage is the data of templates/page/new_password.html.
+type NewPasswordPage struct {
+	Username string // so that password managers save it for the right account
+	Min, Max int
+}
+
+// Name is "new-password".
+func (NewPassword) Name() StepName { return "new-password" }
+
+// Field is the new password.
+func (NewPassword) Field() string { return "new_password" }
+
+// Applies after the link or the old password was proven.
+func (NewPassword) Applies(v View) Need {
+	if v.Has(HoldsLink) || v.Has(KnowsPassword) {
+		return Must
+	}
+	return Skip
+}
+
+// Show tells the rules before anything is typed.
+func (NewPassword) Show(_ context.Context, s *Scope) (Page, error) {
+	p := NewPasswordPage{Min: s.rules.Min, Max: account.MaxPassword}
+	if p.Min == 0 {
+		p.Min = account.MinPassword
+	}
+	if s.Person != nil {
+		p.Username = s.Person.Username
+	}
+	return p, nil
+}
+
+// Submit takes the password if both fields agree and the rules allow it. Which
+// rule refused it is said beside the field.
+func (n NewPassword) Submit(ctx context.Context, s *Scope, form Form) (Outcome, error) {
+	typed := form.Get("new_password")
+	if typed == "" {
+		return n.again("new_password", "err.new_password_empty"), nil
+	}
+	secret, err := account.NormalPassword(typed)
+	if err == nil {
+		err = s.rules.Judge(secret, s.ownWords()...)
+	}
+	if key := refusals[err]; key != "" {
+		return Again{Field: "new_password", Message: Message{Key: key, Args: map[string]any{"n": s.minPassword()}}}, nil
+	}
+	if form.Get("confirm_password") != typed {
+		return n.again("confirm_password", "err.pw_mismatch"), nil
+	}
+	hash, err := s.hasher.Hash(ctx, secret)
+	if errors.Is(err, account.ErrQueueFull) {
+		return Stop{Reason: account.ErrBusy}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return Passed{Hash: hash, Facts: []Fact{{Kind: NewPasswordIs, Step: n.Name()}}}, nil
+}
+
+// refusals are the words for each reason.
+var refusals = map[error]string{
+	account.ErrTooShort: "err.pw_short",
+	account.ErrTooLong:  "err.pw_long",
+	account.ErrCommon:   "err.pw_common",
+	account.ErrPersonal: "err.pw_personal",
+	account.ErrNotText:  "err.password_not_text",
+}
+
+func (NewPassword) again(field, key string) Outcome {
+	return Again{Field: field, Message: Message{Key: key}}
+}
+
+func (s *Scope) minPassword() int {
+	if s.rules.Min == 0 {
+		return account.MinPassword
+	}
+	return s.rules.Min
+}
+
+// ownWords are what a password must not be made of.
+func (s *Scope) ownWords() []string {
+	words := []string{"medximity", "digitalpatientchart"}
+	if p := s.Person; p != nil {
+		words = append(words, p.Username, p.Email, p.Name)
+	}
+	return words
+}

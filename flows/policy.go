@@ -1,0 +1,67 @@
+package flows
+
+// Policy says which steps a flow needs, as a value that reads like a table:
+//
+//	Seq(identify, OneOf(sso, passkey, password), When(mustChange, newPassword))
+type Policy interface {
+	// due returns what could be asked next, best first; empty when there is
+	// nothing left to ask.
+	due(v View) []Step
+}
+
+// Seq needs each part, in order.
+func Seq(parts ...Policy) Policy { return seq(parts) }
+
+type seq []Policy
+
+func (s seq) due(v View) []Step {
+	for _, p := range s {
+		if d := p.due(v); len(d) > 0 {
+			return d
+		}
+	}
+	return nil
+}
+
+// OneOf needs one of its steps; any of those that apply will do.
+func OneOf(steps ...Step) Policy { return oneOf(steps) }
+
+type oneOf []Step
+
+func (o oneOf) due(v View) []Step {
+	var first, more []Step
+	for _, s := range o {
+		if v.PassedStep(s.Name()) {
+			return nil
+		}
+		switch s.Applies(v) {
+		case Must:
+			first = append(first, s)
+		case Offer:
+			more = append(more, s)
+		case Skip:
+		}
+	}
+	return append(first, more...)
+}
+
+// Do needs one step, where it applies.
+func Do(s Step) Policy { return oneOf{s} }
+
+// When needs a part only if the condition holds.
+func When(cond func(View) bool, p Policy) Policy { return when{cond, p} }
+
+type when struct {
+	cond func(View) bool
+	part Policy
+}
+
+func (w when) due(v View) []Step {
+	if !w.cond(v) {
+		return nil
+	}
+	return w.part.due(v)
+}
+
+// MustChange holds for a person whose password has to be changed first.
+func MustChange(v View) bool { return v.Person != nil && v.Person.MustChange }

@@ -1,0 +1,83 @@
+package flows
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"github.com/medximity/idp/flows/account"
+)
+
+// Store is what flows need remembered. It is shared by all replicas; every
+// method is one statement or one transaction, decides in its WHERE, and tells
+// committed events onward itself.
+type Store interface {
+	account.GuardStore
+	FlowStore
+	ResetStore
+}
+
+// FlowStore keeps flows and what they end in.
+type FlowStore interface {
+	// Begin writes a new flow.
+	Begin(ctx context.Context, f *Flow) error
+	// Flow returns a live flow of the browser, or ErrNoFlow.
+	Flow(ctx context.Context, id string, browser []byte) (*Flow, error)
+	// Advance writes what was proven, settles the lease as right, and raises
+	// f.Revision, all if the flow is still at f.Revision; else ErrStale.
+	Advance(ctx context.Context, f *Flow, p Progress) error
+	// Finish does what Advance does for the last time and makes the session.
+	// A flow gives one session ever; a second finish is ErrStale. A lease or
+	// an epoch overtaken by a reset is account.ErrBusy.
+	Finish(ctx context.Context, f *Flow, p Progress, s NewSession) error
+}
+
+// Progress is what one request proved.
+type Progress struct {
+	Lease account.Lease // settled as right if valid
+	Hash  string        // a new password's hash to write, or ""
+	// Rehash is the same password under today's parameters, or "".
+	Rehash string
+}
+
+// NewSession is a session about to be made.
+type NewSession struct {
+	Token    string // the cookie's secret; stored as SHA-256
+	Replaces string // the token of the session this browser had, or ""
+	Methods  []string
+	ACR      string
+	Device   string     // what the browser calls itself, in short
+	Address  netip.Addr // where it came from; shown to its owner
+	Idle     time.Duration
+	Absolute time.Duration
+}
+
+// ResetStore keeps reset links.
+type ResetStore interface {
+	// AskReset makes the subject's one live link, supersedes the one before,
+	// and queues the mail, unless the subject had LinksPerHour in the last
+	// hour: then it changes nothing. A shadow subject is served alike; its
+	// mail has no recipient and is dropped by the worker.
+	AskReset(ctx context.Context, a ResetAsk) error
+	// OpenLink tells what the link is worth. It changes nothing but counters.
+	OpenLink(ctx context.Context, hash []byte) (account.Link, error)
+	// Redeem ends the flow's link and, in the same transaction, writes the new
+	// password, clears lock and counters, ends every session, refresh family
+	// and unfinished flow of the account, and queues the notice. It returns
+	// the link's fate: Valid if it did all that, else why it did nothing.
+	Redeem(ctx context.Context, f *Flow, hash string) (account.Reason, error)
+	// CancelReset ends the live link that the notice belongs to ("this was
+	// not me"). It reports whether there was one.
+	CancelReset(ctx context.Context, cancel []byte) (bool, error)
+}
+
+// ResetAsk is a request for a reset link.
+type ResetAsk struct {
+	Subject string // an account's ID or a shadow key
+	Shadow  bool
+	Email   string // where the directory says the account's mail goes; "" for a shadow
+	Name    string
+	Locale  string
+	By      account.By
+	Source  account.Source
+}

@@ -1,0 +1,104 @@
+package flows
+
+import (
+	"context"
+	"net/url"
+	"time"
+
+	"github.com/medximity/idp/flows/account"
+	"github.com/medximity/idp/flows/directory"
+)
+
+// Need says whether a step is due.
+type Need uint8
+
+// The needs.
+const (
+	Skip  Need = iota // not for this person now
+	Offer             // one way among others
+	Must              // nothing goes on without it
+)
+
+// View is what a policy and a step may know when they decide: the flow and,
+// once an account is proven, the person. It is read, never changed.
+type View struct {
+	*Flow
+	Person *directory.Entry // nil until Account is proven
+}
+
+// Page is the data of a step's template.
+type Page any
+
+// Form is what a person answered.
+type Form = url.Values
+
+// Step is one thing asked of a person; one step, one file. Implementations
+// hold no state, so one value serves all requests at once.
+type Step interface {
+	// Name is stable: URL element, template and metric label.
+	Name() StepName
+	// Field is the form field without which nothing was answered. A form that
+	// also has the next step's field answers both at once.
+	Field() string
+	// Applies says whether the step is due. It is pure: no clock, no I/O.
+	Applies(v View) Need
+	// Show returns what the page shows. It is idempotent: a GET burns nothing.
+	Show(ctx context.Context, s *Scope) (Page, error)
+	// Submit judges the answer. Wrong answers are Outcomes; an error is a
+	// fault, after which nothing was decided.
+	Submit(ctx context.Context, s *Scope, form Form) (Outcome, error)
+}
+
+// Outcome is how an answer ended: Passed, Again or Stop.
+type Outcome interface{ outcome() }
+
+// Passed means that the answer was right. All of it is written in one
+// transaction with what it leads to.
+type Passed struct {
+	Facts  []Fact
+	Typed  string           // the identifier, by the step that asked for it
+	Person *directory.Entry // by the step that proved the account
+	Lease  account.Lease    // to settle as right, where a secret was judged
+	Hash   string           // a new password's hash, by the step that asked for one
+}
+
+// Again means that the same page is shown once more, with what was wrong.
+type Again struct {
+	Field   string // the control to mark; "" for the page as a whole
+	Message Message
+	Left    int    // attempts left, when that is worth a warning; else 0
+	Typed   string // what to keep of the answer
+}
+
+// Stop means that the flow cannot go on now.
+type Stop struct {
+	Reason error // one of flows/account's verdicts
+	Until  time.Time
+}
+
+func (Passed) outcome() {}
+func (Again) outcome()  {}
+func (Stop) outcome()   {}
+
+// Message is a text of templates/locale and what fills its gaps.
+type Message struct {
+	Key  string
+	Args map[string]any
+}
+
+// Scope is all that a step may reach.
+type Scope struct {
+	View
+	Now    time.Time
+	Source account.Source // "" where source limits do not apply
+	// Known reports whether this browser completed a sign-in to the account
+	// before: strangers' failures from the same address do not stop it.
+	Known func(account.ID) bool
+
+	guard     account.Guard
+	store     Store
+	directory directory.Directory
+	hasher    *account.Hasher
+	rules     account.PasswordRules
+	shadow    func(identifier string) string
+}
