@@ -36,8 +36,6 @@ type FlowStore interface {
 type Progress struct {
 	Lease account.Lease // settled as right if valid
 	Hash  string        // a new password's hash to write, or ""
-	// Rehash is the same password under today's parameters, or "".
-	Rehash string
 }
 
 // NewSession is a session about to be made.
@@ -75,9 +73,7 @@ type ResetStore interface {
 type ResetAsk struct {
 	Subject string // an account's ID or a shadow key
 	Shadow  bool
-	Email   string // where the directory says the account's mail goes; "" for a shadow
-	Name    string
-	Locale  string
+	Locale  string // of the page it was asked on, should the account have none
 	By      account.By
 	Source  account.Source
 }
