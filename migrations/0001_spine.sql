@@ -86,6 +86,7 @@ CREATE TABLE flows (
 	expires_at bigint NOT NULL
 );
 CREATE INDEX flows_expires ON flows (expires_at);
+CREATE INDEX flows_browser ON flows (browser, started_at);
 
 -- Browser sessions. id is the SHA-256 of the cookie's secret. A flow makes one
 -- session ever. A session is live while its epoch is its account's.
