@@ -1,0 +1,169 @@
+// Package provider is Medximity ID as an HTTP server: it speaks OpenID Connect
+// to apps, pages to people, and metrics to operators. It decides nothing about
+// people itself; that is package flows.
+//
+// A host makes one with New and mounts it wherever its issuer says:
+//
+//	p, err := provider.New(ctx, provider.Config{Issuer: issuer, Store: st, …})
+//	http.ListenAndServe(addr, p)
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/medximity/idp/flows"
+	"github.com/medximity/idp/flows/account"
+	"github.com/medximity/idp/flows/directory"
+	"github.com/medximity/idp/provider/keys"
+	"github.com/medximity/idp/provider/mail"
+	"github.com/medximity/idp/provider/metrics"
+	"github.com/medximity/idp/provider/store"
+	"github.com/medximity/idp/provider/web"
+	"github.com/medximity/idp/templates"
+)
+
+// Config is all that a provider is made of. Issuer, Store, Directory, Keys,
+// Hasher and Metrics are needed; the rest has defaults.
+type Config struct {
+	// Issuer is the URL by which apps know us, and the origin of every link we
+	// mail. It may have a path; it has no query, fragment or trailing slash.
+	Issuer    *url.URL
+	Store     *store.Store
+	Directory directory.Directory
+	Keys      *keys.Keys
+	Hasher    *account.Hasher
+	Metrics   *metrics.Metrics
+	Mail      *mail.Sender // nil: no mail is sent, and none is lost
+	Logger    *slog.Logger // nil: slog.Default
+
+	Rules   account.PasswordRules       // zero: 15 characters, the built-in blocklist
+	Policy  map[flows.Kind]flows.Policy // nil: DefaultPolicy
+	Proxies []netip.Prefix              // whose forwarded addresses are believed
+	Exempt  []netip.Prefix              // networks without source limits
+
+	Idle     time.Duration // a session's longest pause; 0: 1 h
+	Absolute time.Duration // a session's longest life; 0: 12 h
+
+	From string // the From address of mails, as shown to people
+}
+
+// Provider is the server. It is safe for concurrent use, and holds no state
+// but caches of public data.
+type Provider struct {
+	Config
+	base   string // the issuer's path: "" or "/id"
+	site   *web.Site
+	engine *flows.Engine
+	oidc   *oidc
+	public http.Handler
+	ready  readiness
+}
+
+// DefaultPolicy is what people are asked unless the host says otherwise.
+func DefaultPolicy() map[flows.Kind]flows.Policy {
+	return map[flows.Kind]flows.Policy{
+		flows.Login: flows.Seq(
+			flows.Do(flows.Identify{}),
+			flows.OneOf(flows.Password{}),
+			flows.When(flows.MustChange, flows.Do(flows.NewPassword{})),
+		),
+		flows.Reset: flows.Seq(flows.Do(flows.NewPassword{})),
+	}
+}
+
+// New assembles a provider.
+func New(ctx context.Context, c Config) (*Provider, error) {
+	if err := c.complete(); err != nil {
+		return nil, err
+	}
+	pages, err := templates.Load()
+	if err != nil {
+		return nil, fmt.Errorf("templates: %w", err)
+	}
+	p := &Provider{Config: c, base: strings.TrimSuffix(c.Issuer.Path, "/")}
+	if p.site, err = web.New(ctx, web.Config{
+		Templates: pages, Issuer: c.Issuer, Store: c.Store, Logger: c.Logger,
+		Proxies: c.Proxies, Exempt: c.Exempt,
+	}); err != nil {
+		return nil, fmt.Errorf("pages: %w", err)
+	}
+	shadow, err := shadowKey(ctx, c.Store)
+	if err != nil {
+		return nil, err
+	}
+	p.engine = &flows.Engine{
+		Policies: c.Policy, Store: c.Store, Directory: c.Directory,
+		Guard: account.Guard{Now: c.Store.Now}, Hasher: c.Hasher, Rules: c.Rules,
+		Shadow: shadow, Now: c.Store.Now, Idle: c.Idle, Absolute: c.Absolute,
+	}
+	if p.oidc, err = newOIDC(ctx, p); err != nil {
+		return nil, fmt.Errorf("openid: %w", err)
+	}
+	p.public = p.routes()
+	return p, nil
+}
+
+// ServeHTTP serves people and apps.
+func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.public.ServeHTTP(w, r) }
+
+// Work runs the background jobs (mail, sweeps, key rotation) until stop is
+// called, which waits for those that run.
+func (p *Provider) Work(ctx context.Context) (stop func(context.Context) error, err error) {
+	w := store.Workers{RotateKeys: p.Keys.RotateIfDue}
+	if p.Mail != nil {
+		w.SendMail = p.sendMail
+	}
+	return p.Store.Work(ctx, w)
+}
+
+// sendMail sends one mail and counts it.
+func (p *Provider) sendMail(ctx context.Context, m store.Mail) error {
+	start := time.Now()
+	err := p.Mail.Send(ctx, m)
+	p.Metrics.MailSent(m.Template, mailResult(err), time.Since(start))
+	return err
+}
+
+func mailResult(err error) string {
+	switch {
+	case err == nil:
+		return "sent"
+	case errors.Is(err, store.ErrDrop):
+		return "dropped"
+	}
+	return "failed"
+}
+
+// complete fills in defaults and refuses what cannot work.
+func (c *Config) complete() error {
+	switch {
+	case c.Issuer == nil || c.Issuer.Host == "" || c.Issuer.RawQuery != "" || c.Issuer.Fragment != "":
+		return errors.New("provider: the issuer must be a URL without query or fragment")
+	case c.Store == nil, c.Directory == nil, c.Keys == nil, c.Hasher == nil, c.Metrics == nil:
+		return errors.New("provider: Store, Directory, Keys, Hasher and Metrics are needed")
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.Policy == nil {
+		c.Policy = DefaultPolicy()
+	}
+	if c.Rules.Known == nil {
+		c.Rules.Known = account.Known
+	}
+	if c.Idle == 0 {
+		c.Idle = time.Hour
+	}
+	if c.Absolute == 0 {
+		c.Absolute = 12 * time.Hour
+	}
+	return nil
+}

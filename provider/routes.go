@@ -1,0 +1,78 @@
+package provider
+
+import (
+	"io/fs"
+	"net/http"
+
+	"github.com/medximity/idp/templates"
+)
+
+// routes returns the whole public site; read it as the table of contents.
+// Pages go through site.Page, which bounds, checks and renders; the protocol's
+// endpoints answer programs, each in the form its RFC says.
+func (p *Provider) routes() http.Handler {
+	mux := http.NewServeMux()
+	page := func(pattern string, h func(http.ResponseWriter, *http.Request) error) {
+		mux.Handle(pattern, p.site.Page(h))
+	}
+	page("GET /{$}", p.front)
+	page("GET /login", p.login)
+	page("GET /login/continue", p.takeUp)
+	page("POST /login/{step}", p.answer)
+	page("GET /forgot-password", p.forgot)
+	page("POST /forgot-password", p.ask)
+	page("GET /reset-password", p.open)
+	page("POST /reset-password", p.savePassword)
+	page("GET /reset-password/cancel", p.cancel)
+	page("POST /reset-password/cancel", p.cancelled)
+	page("GET /contact-support", p.contact)
+	page("POST /contact-support", p.contacted)
+	page("GET /logout", p.logout)
+	page("POST /logout", p.loggedOut)
+	page("POST /language", p.site.Language)
+	page("GET /.well-known/change-password", p.changePassword)
+	page("/", p.notFound)
+	mux.Handle("GET /static/", p.site.Static(staticFiles()))
+
+	mux.Handle("GET /authorize", p.site.Page(p.authorize))
+	mux.Handle("POST /authorize", p.site.FromApps(p.authorize))
+	mux.Handle("GET /.well-known/openid-configuration", p.api("discovery", p.oidc.discovery))
+	mux.Handle("GET /.well-known/oauth-authorization-server", p.api("discovery", p.oidc.discovery))
+	mux.Handle("GET /jwks.json", p.api("jwks", p.oidc.jwks))
+	mux.Handle("/token", p.api("token", p.oidc.token))
+	mux.Handle("/userinfo", p.api("userinfo", p.oidc.userinfo))
+	mux.Handle("/revoke", p.api("revoke", p.oidc.revoke))
+
+	return p.site.Outer(p.prefixed(p.Metrics.HTTP(mux)))
+}
+
+// prefixed serves the site under the issuer's path. RFC 8414 section 3.1 puts
+// the metadata of an issuer with a path before that path; OpenID Connect
+// Discovery section 4 puts it behind. Both are served.
+func (p *Provider) prefixed(h http.Handler) http.Handler {
+	if p.base == "" {
+		return h
+	}
+	mux := http.NewServeMux()
+	mux.Handle(p.base+"/", http.StripPrefix(p.base, h))
+	mux.Handle("GET /.well-known/oauth-authorization-server"+p.base, p.api("discovery", p.oidc.discovery))
+	return mux
+}
+
+func staticFiles() fs.FS { return templates.Static() }
+
+func (p *Provider) front(w http.ResponseWriter, r *http.Request) error {
+	p.site.SeeOther(w, r, "/login")
+	return nil
+}
+
+// changePassword is where password managers send people (W3C "A Well-Known URL
+// for Changing Passwords").
+func (p *Provider) changePassword(w http.ResponseWriter, r *http.Request) error {
+	p.site.SeeOther(w, r, "/forgot-password")
+	return nil
+}
+
+func (p *Provider) notFound(w http.ResponseWriter, r *http.Request) error {
+	return p.site.Render(w, r, http.StatusNotFound, templates.Page{Name: "not_found"})
+}
