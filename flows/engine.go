@@ -67,7 +67,7 @@ func (e *Engine) Begin(ctx context.Context, f *Flow) error {
 
 // Show returns what the flow asks now. It changes nothing.
 func (e *Engine) Show(ctx context.Context, f *Flow, v Visit) (*Turn, error) {
-	s, err := e.scope(ctx, f, v)
+	s, err := e.Scope(ctx, f, v)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +78,7 @@ func (e *Engine) Show(ctx context.Context, f *Flow, v Visit) (*Turn, error) {
 // after it while the form answers them too. What it proves is written once, at
 // the end. An answer out of turn changes nothing and shows what is due.
 func (e *Engine) Submit(ctx context.Context, f *Flow, v Visit, name StepName, form Form) (*Turn, error) {
-	s, err := e.scope(ctx, f, v)
+	s, err := e.Scope(ctx, f, v)
 	if err != nil {
 		return nil, err
 	}
@@ -183,8 +183,8 @@ func (e *Engine) show(ctx context.Context, s *Scope, step Step, again *Again) (*
 	return t, nil
 }
 
-// scope gathers what the steps may reach in this request.
-func (e *Engine) scope(ctx context.Context, f *Flow, v Visit) (*Scope, error) {
+// Scope gathers what the steps may reach in this request.
+func (e *Engine) Scope(ctx context.Context, f *Flow, v Visit) (*Scope, error) {
 	s := &Scope{View: View{Flow: f}, Now: e.Now(), Source: v.Source, Known: v.Known,
 		guard: e.Guard, store: e.Store, directory: e.Directory, hasher: e.Hasher,
 		rules: e.Rules, shadow: e.Shadow}
