@@ -1,0 +1,110 @@
+package provider
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"net/http"
+	"net/url"
+
+	"github.com/medximity/idp/flows"
+	"github.com/medximity/idp/provider/store"
+)
+
+// authorize is the authorization endpoint (RFC 6749 section 3.1):
+//
+//	GET   a good request and a session that satisfies it: a code
+//	      a good request, no such session: a login flow, and resume when it ends
+//	      else: an error, to the app if that may be
+//	POST  the same, by way of GET
+func (o *oidc) authorize(w http.ResponseWriter, r *http.Request) error {
+	if r.Method == http.MethodPost {
+		return o.toGET(w, r)
+	}
+	req, err := o.parse(r)
+	if err != nil {
+		return o.refuse(w, r, req, err)
+	}
+	s, err := o.Session(r)
+	if err != nil && !errors.Is(err, store.ErrNoSession) {
+		return err
+	}
+	switch o.satisfied(req, s) {
+	case pass:
+		return o.answer(w, r, req, s)
+	case signIn:
+		return o.Begin(w, r, req.flow())
+	}
+	return o.refuse(w, r, req, loginRequired())
+}
+
+// resume answers a request that led to a sign-in, with the session it made.
+func (o *oidc) resume(w http.ResponseWriter, r *http.Request, fr flows.Request, s *store.Session) error {
+	req, err := o.restore(r.Context(), fr)
+	if err != nil {
+		return o.refuse(w, r, req, err)
+	}
+	if o.satisfied(req, s) != pass {
+		return o.refuse(w, r, req, loginRequired())
+	}
+	return o.answer(w, r, req, s)
+}
+
+// answer gives the app a code. It writes nothing to the store: what the code
+// stands for is sealed inside it.
+func (o *oidc) answer(w http.ResponseWriter, r *http.Request, req *authRequest, s *store.Session) error {
+	code, err := o.newCode(r.Context(), req, s)
+	if err != nil {
+		return o.refuse(w, r, req, err)
+	}
+	o.Count("authorize", "")
+	return o.send(w, r, req, url.Values{"code": {code}})
+}
+
+func (o *oidc) newCode(ctx context.Context, req *authRequest, s *store.Session) (string, error) {
+	id := rand.Text()
+	req.parsed.SetID(id)
+	for _, scope := range req.scopes {
+		req.parsed.GrantScope(scope)
+	}
+	ctx = withWork(ctx, &work{client: req.client, request: req, session: s})
+	resp, err := o.fosite.NewAuthorizeResponse(ctx, req.parsed, &session{})
+	if err != nil {
+		return "", err
+	}
+	return resp.GetCode(), nil
+}
+
+// refuse tells the app what is wrong with its request, or returns a *pageError
+// for the person where that must not be redirected. Faults of ours come back
+// as they are.
+func (o *oidc) refuse(w http.ResponseWriter, r *http.Request, req *authRequest, err error) error {
+	e := explain(err)
+	if e.Status >= http.StatusInternalServerError {
+		return err
+	}
+	o.Count("authorize", e.Code)
+	if req == nil || req.redirect == "" {
+		p := &pageError{Code: e.Code, Description: e.Description}
+		if req != nil && req.client != nil {
+			p.App = req.client.Name
+		}
+		return p
+	}
+	return o.send(w, r, req, url.Values{"error": {e.Code}, "error_description": {wire(e.Description)}})
+}
+
+// send answers the app as it wished, with its state and our name: iss keeps a
+// client of several servers from being told a code of one by another (RFC 9207
+// section 2).
+func (o *oidc) send(w http.ResponseWriter, r *http.Request, req *authRequest, answer url.Values) error {
+	answer.Set("iss", o.issuer)
+	if req.state != "" {
+		answer.Set("state", req.state)
+	}
+	if req.formPost {
+		return o.FormPost(w, r, formPostOf(req, answer))
+	}
+	seeOther(w, extend(req.redirect, answer))
+	return nil
+}

@@ -1,0 +1,195 @@
+package provider
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/medximity/idp/flows"
+	"github.com/medximity/idp/flows/account"
+	"github.com/medximity/idp/flows/directory"
+	"github.com/medximity/idp/provider/store"
+)
+
+// The scopes we know (OIDC Core sections 5.4 and 11).
+const (
+	scopeOpenID  = "openid"
+	scopeOffline = "offline_access"
+)
+
+var standardScopes = []string{scopeOpenID, "profile", "email", "address", "phone", scopeOffline}
+
+// acrValues are the classes that a sign-in can reach so far.
+var acrValues = []string{flows.ACR1FA}
+
+// scopeClaims are the claims of each scope (OIDC Core section 5.4).
+var scopeClaims = map[string][]string{
+	"profile": {"name", "family_name", "given_name", "middle_name", "nickname", "preferred_username", "profile",
+		"picture", "website", "gender", "birthdate", "zoneinfo", "locale", "updated_at"},
+	"email":   {"email", "email_verified"},
+	"address": {"address"},
+	"phone":   {"phone_number", "phone_number_verified"},
+}
+
+// claimsOf returns what the directory knows of the person under the names, each
+// with the type that OIDC Core section 5.1 gives it. What it does not know, or
+// knows in another shape, is left out (section 5.3.2).
+func claimsOf(e *directory.Entry, names []string) map[string]any {
+	out := make(map[string]any, len(names)+1)
+	for _, name := range names {
+		if v := claim(e, name); v != nil {
+			out[name] = v
+		}
+	}
+	return out
+}
+
+func claim(e *directory.Entry, name string) any {
+	switch name {
+	case "name":
+		return nonBlank(e.Name)
+	case "preferred_username":
+		return nonBlank(e.Username)
+	case "email":
+		return nonBlank(e.Email)
+	case "email_verified":
+		if e.Email == "" {
+			return nil
+		}
+		return e.EmailVerified // a boolean, whatever the directory's claims say
+	case "locale":
+		if e.Locale != "" {
+			return e.Locale
+		}
+	case "phone_number_verified":
+		if nonBlank(e.Claims["phone_number"]) == nil {
+			return nil
+		}
+		verified, _ := e.Claims[name].(bool)
+		return verified
+	case "updated_at":
+		return number(e.Claims[name])
+	case "address":
+		return address(e.Claims[name])
+	}
+	return nonBlank(e.Claims[name])
+}
+
+// nonBlank returns a text that says something, or nil.
+func nonBlank(v any) any {
+	if s, ok := v.(string); ok && strings.TrimSpace(s) != "" {
+		return s
+	}
+	return nil
+}
+
+func number(v any) any {
+	switch v.(type) {
+	case float64, int64, int, json.Number:
+		return v
+	}
+	return nil
+}
+
+// address returns the texts of an address (OIDC Core section 5.1.1), or nil.
+func address(v any) any {
+	fields, _ := v.(map[string]any)
+	out := make(map[string]any, len(fields))
+	for name, f := range fields {
+		if s := nonBlank(f); s != nil {
+			out[name] = s
+		}
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	return out
+}
+
+// claimNames are the claims that the scopes stand for.
+func claimNames(scopes []string) []string {
+	var names []string
+	for _, s := range scopes {
+		names = append(names, scopeClaims[s]...)
+	}
+	return names
+}
+
+// requestedClaims is what we keep of a claims parameter: the names we know. That
+// one is essential changes nothing: what we know is told, and what we do not
+// know is not (OIDC Core section 5.5.1).
+type requestedClaims struct {
+	Userinfo []string `json:"userinfo,omitempty"`
+	IDToken  []string `json:"id_token,omitempty"`
+
+	subject   account.ID // the sub that was asked for
+	mustReach []string   // an essential acr
+}
+
+var errClaims = errors.New("not a claims parameter")
+
+// readClaims reads a claims parameter.
+func readClaims(v string) (requestedClaims, error) {
+	type wish struct {
+		Essential bool     `json:"essential"`
+		Value     any      `json:"value"`
+		Values    []string `json:"values"`
+	}
+	var p struct {
+		Userinfo map[string]*wish `json:"userinfo"`
+		IDToken  map[string]*wish `json:"id_token"`
+	}
+	if err := json.Unmarshal([]byte(v), &p); err != nil {
+		return requestedClaims{}, errClaims
+	}
+	var r requestedClaims
+	for name := range p.Userinfo {
+		r.Userinfo = append(r.Userinfo, name)
+	}
+	for name, w := range p.IDToken {
+		r.IDToken = append(r.IDToken, name)
+		if w == nil {
+			continue
+		}
+		one, _ := w.Value.(string)
+		switch {
+		case name == "sub" && one != "":
+			r.subject = account.ID(one)
+		case name == "acr" && w.Essential && one != "":
+			r.mustReach = []string{one}
+		case name == "acr" && w.Essential && len(w.Values) > 0:
+			r.mustReach = w.Values
+		}
+	}
+	return r, nil
+}
+
+// within drops names that we do not know, and those of scopes that the client
+// is not registered for: asking one by one gives no more than asking at large.
+func (r requestedClaims) within(c *store.Client) requestedClaims {
+	may := claimNames(allowedScopes(c))
+	drop := func(name string) bool { return !slices.Contains(may, name) }
+	r.Userinfo = slices.DeleteFunc(r.Userinfo, drop)
+	r.IDToken = slices.DeleteFunc(r.IDToken, drop)
+	slices.Sort(r.Userinfo)
+	slices.Sort(r.IDToken)
+	return r
+}
+
+// String is how a grant keeps them: JSON, or "" for none.
+func (r requestedClaims) String() string {
+	if len(r.Userinfo)+len(r.IDToken) == 0 {
+		return ""
+	}
+	b, _ := json.Marshal(r) // of strings: cannot fail
+	return string(b)
+}
+
+// requestedBy returns what String wrote.
+func requestedBy(g *store.Grant) (r requestedClaims) {
+	if g.Requested != "" && g.Requested != "{}" {
+		_ = json.Unmarshal([]byte(g.Requested), &r) // we wrote it
+	}
+	return r
+}

@@ -1,0 +1,89 @@
+package provider
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/medximity/idp/flows/account"
+	"github.com/medximity/idp/provider/store"
+)
+
+// userinfo tells an app about the person it has an access token for (OIDC Core
+// section 5.3).
+func (o *oidc) userinfo(w http.ResponseWriter, r *http.Request) error {
+	token, err := bearer(r)
+	if err != nil {
+		return err
+	}
+	_, mask, ok := o.opaque.read(accessPrefix, token)
+	if !ok {
+		return invalidToken()
+	}
+	g, person, err := o.Store.GrantByAccess(r.Context(), account.HashSecret(token))
+	if errors.Is(err, store.ErrGone) {
+		return invalidToken()
+	}
+	if err != nil {
+		return err
+	}
+	scopes := masked(g.Scopes, mask)
+	if !slices.Contains(scopes, scopeOpenID) {
+		return &oauthError{Code: "insufficient_scope", Description: "the token was not granted openid",
+			Status: http.StatusForbidden, Challenge: "Bearer"}
+	}
+	if person == nil { // of another directory than the built-in one
+		if person, err = o.person(r.Context(), g.Account); err != nil {
+			return err
+		}
+	}
+	if person == nil || person.Disabled {
+		return invalidToken()
+	}
+	names := append(requestedBy(g).Userinfo, claimNames(scopes)...)
+	claims := claimsOf(person, names)
+	claims["sub"] = g.Account
+	return answerJSON(w, http.StatusOK, claims)
+}
+
+func invalidToken() error {
+	return &oauthError{Code: "invalid_token", Description: "the access token is expired, revoked or not ours",
+		Status: http.StatusUnauthorized, Challenge: "Bearer"}
+}
+
+// bearer returns the access token of a request: from the header, whose scheme
+// has no case (RFC 9110 section 11.1), or from a form (RFC 6750 section 2.2),
+// never from the query (section 2.3), where logs would keep it.
+func bearer(r *http.Request) (string, error) {
+	var token string
+	if headers := r.Header.Values("Authorization"); len(headers) > 0 {
+		scheme, rest, _ := strings.Cut(headers[0], " ")
+		if len(headers) > 1 || !strings.EqualFold(scheme, "Bearer") {
+			return "", unauthenticated()
+		}
+		token = strings.TrimLeft(rest, " ")
+	}
+	if r.Method == http.MethodPost && r.ContentLength != 0 {
+		form, err := body(r)
+		if err != nil {
+			return "", err
+		}
+		if form.Has("access_token") && token != "" {
+			return "", invalidRequest("more than one access token")
+		}
+		if token == "" {
+			token = form.Get("access_token")
+		}
+	}
+	if token == "" {
+		return "", unauthenticated()
+	}
+	return token, nil
+}
+
+// unauthenticated asks for a token without an error code, since none was sent
+// (RFC 6750 section 3.1).
+func unauthenticated() error {
+	return &oauthError{Status: http.StatusUnauthorized, Challenge: "Bearer"}
+}
