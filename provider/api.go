@@ -62,10 +62,11 @@ func preflight(w http.ResponseWriter, allowed string) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// fail answers an error. What is our own fault is logged, here and only here.
+// fail answers an error. What is our own fault is logged, here and only here;
+// that a client hung up is nobody's.
 func (o *oidc) fail(w http.ResponseWriter, r *http.Request, endpoint string, err error) {
 	e := explain(err)
-	if e.Status >= http.StatusInternalServerError {
+	if e.Status >= http.StatusInternalServerError && r.Context().Err() == nil {
 		o.Logger.ErrorContext(r.Context(), "request failed", "endpoint", endpoint, "cause", root(err).Error())
 	}
 	o.Count(endpoint, e.Code)

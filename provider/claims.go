@@ -124,7 +124,7 @@ type requestedClaims struct {
 	IDToken  []string `json:"id_token,omitempty"`
 
 	subject   account.ID // the sub that was asked for
-	mustReach []string   // an essential acr
+	mustReach []any      // the values of an essential acr; nil: any will do
 }
 
 var errClaims = errors.New("not a claims parameter")
@@ -132,9 +132,9 @@ var errClaims = errors.New("not a claims parameter")
 // readClaims reads a claims parameter.
 func readClaims(v string) (requestedClaims, error) {
 	type wish struct {
-		Essential bool     `json:"essential"`
-		Value     any      `json:"value"`
-		Values    []string `json:"values"`
+		Essential bool  `json:"essential"`
+		Value     any   `json:"value"`
+		Values    []any `json:"values"`
 	}
 	var p struct {
 		Userinfo map[string]*wish `json:"userinfo"`
@@ -156,10 +156,8 @@ func readClaims(v string) (requestedClaims, error) {
 		switch {
 		case name == "sub" && one != "":
 			r.subject = account.ID(one)
-		case name == "acr" && w.Essential && one != "":
-			r.mustReach = []string{one}
-		case name == "acr" && w.Essential && len(w.Values) > 0:
-			r.mustReach = w.Values
+		case name == "acr" && w.Essential && (w.Value != nil || w.Values != nil):
+			r.mustReach = append(w.Values, w.Value)
 		}
 	}
 	return r, nil

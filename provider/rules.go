@@ -189,7 +189,8 @@ func (o *oidc) claimed(_ context.Context, req *authRequest) error {
 	if err != nil {
 		return invalidRequest("claims is not the JSON of OIDC Core section 5.5")
 	}
-	if asked.mustReach != nil && !slices.ContainsFunc(acrValues, func(a string) bool { return slices.Contains(asked.mustReach, a) }) {
+	reaches := func(acr string) bool { return slices.Contains(asked.mustReach, any(acr)) }
+	if asked.mustReach != nil && !slices.ContainsFunc(acrValues, reaches) {
 		return &oauthError{Code: "unmet_authentication_requirements", Description: "the essential acr cannot be reached"}
 	}
 	req.subject = asked.subject
