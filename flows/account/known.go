@@ -28,7 +28,7 @@ func Known(lower string) bool {
 	if inList(lower) {
 		return true
 	}
-	for n := range len(lower)/2 + 1 {
+	for n := range len(lower) {
 		if piece, ok := repeated(lower, n); ok && disguised(piece) {
 			return true
 		}
