@@ -47,6 +47,7 @@ type rig struct {
 	people  map[account.ID]*directory.Entry
 	session *store.Session // of the browser; nil for none
 	began   []flows.Request
+	away    error // of the directory
 	mux     *http.ServeMux
 }
 
@@ -64,8 +65,8 @@ func (testDirectory) VerifyPassword(context.Context, account.Lease, *directory.E
 	return directory.Wrong, nil
 }
 func (d testDirectory) Lookup(_ context.Context, _ directory.By, v string) (*directory.Entry, error) {
-	if e, ok := d.people[account.ID(v)]; ok {
-		return e, nil
+	if e, ok := d.people[account.ID(v)]; ok || d.away != nil {
+		return e, d.away
 	}
 	return nil, directory.ErrNotFound
 }
