@@ -1,0 +1,48 @@
+-- name: AddPractice :exec
+INSERT INTO practices (id, name) VALUES (@id, @name);
+
+-- name: AddPerson :exec
+INSERT INTO people (
+	id, practice, role, username, email, email_verified, name, locale, claims,
+	password_hash, must_change, created_at, updated_at
+) VALUES (
+	@id, @practice, @role, @username, @email, @email_verified, @name, @locale,
+	@claims, @password_hash, @must_change, @now, @now
+);
+
+-- name: AddIdentifier :exec
+INSERT INTO identifiers (key, person, email) VALUES (@key, @person, @email);
+
+-- name: PersonByIdentifier :one
+SELECT p.id, p.practice, p.role, p.username, p.email, p.email_verified, p.name,
+	p.locale, p.claims, p.password_hash, p.must_change, p.disabled, p.version
+FROM identifiers i JOIN people p ON p.id = i.person
+WHERE i.key = @key;
+
+-- name: PersonByEmail :one
+SELECT p.id, p.practice, p.role, p.username, p.email, p.email_verified, p.name,
+	p.locale, p.claims, p.password_hash, p.must_change, p.disabled, p.version
+FROM identifiers i JOIN people p ON p.id = i.person
+WHERE i.key = @key AND i.email = true;
+
+-- name: Person :one
+SELECT p.id, p.practice, p.role, p.username, p.email, p.email_verified, p.name,
+	p.locale, p.claims, p.password_hash, p.must_change, p.disabled, p.version
+FROM people p
+WHERE p.id = @id;
+
+-- name: SetPassword :execrows
+UPDATE people SET
+	password_hash = @password_hash,
+	must_change = false,
+	version = version + 1,
+	updated_at = @now
+WHERE id = @id;
+
+-- name: RenewHash :exec
+-- The same password under today's parameters, unless it was changed meanwhile.
+UPDATE people SET password_hash = @password_hash
+WHERE id = @id AND password_hash = @old;
+
+-- name: SetPersonDisabled :execrows
+UPDATE people SET disabled = @disabled, updated_at = @now WHERE id = @id;
