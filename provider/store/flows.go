@@ -1,0 +1,121 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+
+	"github.com/medximity/idp/flows"
+	"github.com/medximity/idp/flows/account"
+	"github.com/medximity/idp/provider/store/db"
+)
+
+// The store is what flows ask for.
+var _ flows.Store = (*Store)(nil)
+
+// Begin writes a new flow. One that starts with an account proven gets the
+// epoch it was proven in.
+func (s *Store) Begin(ctx context.Context, f *flows.Flow) error {
+	facts, request, err := documents(f)
+	if err != nil {
+		return err
+	}
+	f.Epoch, err = s.w.BeginFlow(ctx, db.BeginFlowParams{
+		ID: f.ID, Kind: string(f.Kind), Browser: f.Browser,
+		Account: string(f.Account), Practice: string(f.Practice),
+		Typed: f.Typed, Link: f.Link, Facts: facts, Request: request,
+		StartedAt: micros(f.Started), ExpiresAt: micros(f.Expires),
+	})
+	return err
+}
+
+func documents(f *flows.Flow) (facts, request string, err error) {
+	a, err := json.Marshal(f.Facts)
+	if err != nil {
+		return "", "", err
+	}
+	b, err := json.Marshal(f.Request)
+	return string(a), string(b), err
+}
+
+// Flow returns a live flow of the browser.
+func (s *Store) Flow(ctx context.Context, id string, browser []byte) (*flows.Flow, error) {
+	return flowOf(s.q.Flow(ctx, db.FlowParams{ID: id, Browser: browser, Now: micros(s.Now())}))
+}
+
+// LastLogin returns the browser's newest sign-in that still waits for an
+// answer, or ErrNoFlow.
+func (s *Store) LastLogin(ctx context.Context, browser []byte) (*flows.Flow, error) {
+	return flowOf(s.q.LastLogin(ctx, db.LastLoginParams{Browser: browser, Now: micros(s.Now())}))
+}
+
+func flowOf(r db.Flow, err error) (*flows.Flow, error) {
+	if missing(err) {
+		return nil, flows.ErrNoFlow
+	}
+	if err != nil {
+		return nil, err
+	}
+	f := &flows.Flow{
+		ID: r.ID, Kind: flows.Kind(r.Kind), Browser: r.Browser,
+		Account: account.ID(r.Account), Practice: account.PracticeID(r.Practice),
+		Epoch: r.Epoch, Typed: r.Typed, Link: r.Link, Revision: r.Revision,
+		Started: at(r.StartedAt), Expires: at(r.ExpiresAt),
+	}
+	return f, errors.Join(json.Unmarshal([]byte(r.Facts), &f.Facts),
+		json.Unmarshal([]byte(r.Request), &f.Request))
+}
+
+// Advance writes what was proven. If the flow went on elsewhere the right
+// answer still settles its lease, and nothing else happens.
+func (s *Store) Advance(ctx context.Context, f *flows.Flow, p flows.Progress) error {
+	facts, _, err := documents(f)
+	if err != nil {
+		return err
+	}
+	stale := false
+	epoch := f.Epoch
+	err = s.update(ctx, func(t *tx) error {
+		if p.Lease.Valid() {
+			r, err := t.right(ctx, f, p.Lease, false)
+			if err != nil {
+				return err
+			}
+			epoch = r.Epoch
+		}
+		n, err := t.AdvanceFlow(ctx, db.AdvanceFlowParams{
+			ID: f.ID, Revision: f.Revision, Now: t.now(),
+			Account: string(f.Account), Practice: string(f.Practice), Epoch: epoch,
+			Typed: f.Typed, Facts: facts,
+		})
+		stale = n == 0
+		return err
+	})
+	if err == nil && stale {
+		return flows.ErrStale
+	}
+	if err != nil {
+		return err
+	}
+	f.Epoch = epoch
+	f.Revision++
+	return nil
+}
+
+// right settles a lease as right. It must be one of the flow's own account.
+func (t *tx) right(ctx context.Context, f *flows.Flow, l account.Lease, last bool) (db.SettleRightRow, error) {
+	a := l.Attempt()
+	if a.Subject != string(f.Account) {
+		return db.SettleRightRow{}, account.ErrNoLease
+	}
+	p, c := vector(a.Factor)
+	arg := db.SettleRightParams{Subject: a.Subject, Generation: l.Generation(), P: p, C: c, Now: t.now()}
+	if last {
+		arg.Last = 1
+	}
+	r, err := t.SettleRight(ctx, arg)
+	if missing(err) {
+		err = account.ErrBusy
+	}
+	return r, err
+}

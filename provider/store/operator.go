@@ -1,0 +1,83 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/medximity/idp/flows/account"
+	"github.com/medximity/idp/provider/store/db"
+)
+
+// Standing is how an account stands, for an operator to see.
+type Standing struct {
+	account.GuardState
+	LockedAt time.Time // the last lock not yet followed by a sign-in
+	Disabled bool
+}
+
+// Standing returns how an account stands now; the zero Standing if it never
+// tried to sign in.
+func (s *Store) Standing(ctx context.Context, id account.ID) (Standing, error) {
+	r, err := s.q.ReadGuard(ctx, db.ReadGuardParams{Subject: string(id)})
+	if err != nil {
+		return Standing{}, err
+	}
+	return Standing{GuardState: stateOf(r), LockedAt: at(max(r.LockedAt, 0)), Disabled: r.Disabled}, nil
+}
+
+// Unlock ends an account's lock and clears both counters. It reports whether
+// there was a lock; if not it changes nothing. Passwords disabled after 100
+// wrong ones stay so: only a reset ends that.
+func (s *Store) Unlock(ctx context.Context, id account.ID, by account.By, actor string) (was bool, err error) {
+	err = s.update(ctx, func(t *tx) error {
+		was, err = t.clearLock(ctx, id, by, actor)
+		return err
+	})
+	return was, err
+}
+
+// clearLock ends a lock that time has not ended yet.
+func (t *tx) clearLock(ctx context.Context, id account.ID, by account.By, actor string) (bool, error) {
+	n, err := t.ClearLock(ctx, db.ClearLockParams{Subject: string(id), Now: t.now()})
+	if n > 0 {
+		t.tell(account.Event{Kind: account.LockCleared, Subject: string(id), By: by, Actor: actor})
+	}
+	return n > 0, err
+}
+
+// SetDisabled stops an account or lets it go on. Either way everything proven
+// before is void: sessions, tokens, unfinished sign-ins. Doing it twice
+// changes nothing. An account of another directory is stopped here alike.
+func (s *Store) SetDisabled(ctx context.Context, id account.ID, disabled bool, actor string) error {
+	return s.update(ctx, func(t *tx) error {
+		n, err := t.SetGuardDisabled(ctx, db.SetGuardDisabledParams{
+			Subject: string(id), Disabled: disabled, Now: t.now()})
+		if err != nil || n == 0 {
+			return err
+		}
+		if _, err := t.SetPersonDisabled(ctx, db.SetPersonDisabledParams{
+			ID: string(id), Disabled: disabled, Now: t.now()}); err != nil {
+			return err
+		}
+		e := account.Event{Kind: account.AccountEnabled, Subject: string(id), Actor: actor}
+		if disabled {
+			e.Kind = account.AccountDisabled
+		}
+		t.tell(e)
+		return t.endSessions(ctx, id, account.OperatorSaid)
+	})
+}
+
+// AddPractice adds a practice to the built-in directory.
+func (s *Store) AddPractice(ctx context.Context, id account.PracticeID, name string) error {
+	err := s.w.AddPractice(ctx, db.AddPracticeParams{ID: string(id), Name: name})
+	return s.duplicate(err)
+}
+
+// duplicate turns the engine's own error into ErrDuplicate.
+func (s *Store) duplicate(err error) error {
+	if err != nil && s.engine.duplicate(err) {
+		return ErrDuplicate
+	}
+	return err
+}
