@@ -129,11 +129,11 @@ func (p *Provider) signedIn(w http.ResponseWriter, r *http.Request, f *flows.Flo
 		return nil
 	}
 	now := p.engine.Now()
-	return p.oidc.resume(w, r, f.Request, &store.Session{
+	return p.explained(w, r, p.oidc.resume(w, r, f.Request, &store.Session{
 		ID: account.HashSecret(d.Session.Token), Account: d.Account, Practice: f.Practice,
 		Epoch: f.Epoch, AuthTime: now, Methods: d.Session.Methods, ACR: d.Session.ACR,
 		CreatedAt: now, SeenAt: now,
-	})
+	}))
 }
 
 // takeUp goes back to the app's request of a flow, with whatever session the

@@ -104,7 +104,11 @@ func New(ctx context.Context, c Config) (*Provider, error) {
 		Guard: account.Guard{Now: c.Store.Now}, Hasher: c.Hasher, Rules: c.Rules,
 		Shadow: shadow, Now: c.Store.Now, Idle: c.Idle, Absolute: c.Absolute,
 	}
-	if p.oidc, err = newOIDC(ctx, p); err != nil {
+	if p.oidc, err = (oidcConfig{
+		Issuer: c.Issuer, Store: c.Store, Keys: c.Keys, Directory: c.Directory,
+		Now: c.Store.Now, Logger: c.Logger, Locales: templates.Languages, Algorithms: c.Keys.Algorithms(),
+		Session: p.session, Begin: p.beginFor, FormPost: p.formPost, Count: c.Metrics.OIDC,
+	}).open(ctx); err != nil {
 		return nil, fmt.Errorf("openid: %w", err)
 	}
 	p.public = p.routes()

@@ -34,14 +34,15 @@ func (p *Provider) routes() http.Handler {
 	page("/", p.notFound)
 	mux.Handle("GET /static/", p.site.Static(staticFiles()))
 
-	mux.Handle("GET /authorize", p.site.Page(p.authorize))
+	page("GET /authorize", p.authorize)
 	mux.Handle("POST /authorize", p.site.FromApps(p.authorize))
-	mux.Handle("GET /.well-known/openid-configuration", p.api("discovery", p.oidc.discovery))
-	mux.Handle("GET /.well-known/oauth-authorization-server", p.api("discovery", p.oidc.discovery))
-	mux.Handle("GET /jwks.json", p.api("jwks", p.oidc.jwks))
-	mux.Handle("/token", p.api("token", p.oidc.token))
-	mux.Handle("/userinfo", p.api("userinfo", p.oidc.userinfo))
-	mux.Handle("/revoke", p.api("revoke", p.oidc.revoke))
+	o := p.oidc
+	mux.Handle("/.well-known/openid-configuration", o.api("discovery", o.discovery))
+	mux.Handle("/.well-known/oauth-authorization-server", o.api("discovery", o.discovery))
+	mux.Handle("/jwks.json", o.api("jwks", o.jwks))
+	mux.Handle("/token", o.api("token", o.token))
+	mux.Handle("/userinfo", o.api("userinfo", o.userinfo))
+	mux.Handle("/revoke", o.api("revoke", o.revoke))
 
 	return p.site.Outer(p.prefixed(p.Metrics.HTTP(mux)))
 }
@@ -55,7 +56,7 @@ func (p *Provider) prefixed(h http.Handler) http.Handler {
 	}
 	mux := http.NewServeMux()
 	mux.Handle(p.base+"/", http.StripPrefix(p.base, h))
-	mux.Handle("GET /.well-known/oauth-authorization-server"+p.base, p.api("discovery", p.oidc.discovery))
+	mux.Handle("GET /.well-known/oauth-authorization-server"+p.base, p.oidc.api("discovery", p.oidc.discovery))
 	return mux
 }
 

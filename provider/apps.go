@@ -1,0 +1,44 @@
+package provider
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/medximity/idp/provider/store"
+	"github.com/medximity/idp/provider/web"
+	"github.com/medximity/idp/templates"
+)
+
+// What the OpenID half needs of the pages: a session, and somewhere to say
+// what must not be said by redirect.
+
+// authorize is the authorization endpoint. What cannot go back to the app,
+// because it is not known to be one, is a page.
+func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) error {
+	return p.explained(w, r, p.oidc.authorize(w, r))
+}
+
+func (p *Provider) explained(w http.ResponseWriter, r *http.Request, err error) error {
+	e, ok := errors.AsType[*pageError](err)
+	if !ok {
+		return err
+	}
+	return p.site.Render(w, r, http.StatusBadRequest, templates.Page{Name: "oauth_error", App: e.App,
+		Data: web.OAuthErrorPage{App: e.App, Code: e.Code, Description: e.Description}})
+}
+
+// session returns the browser's live session, or store.ErrNoSession.
+func (p *Provider) session(r *http.Request) (*store.Session, error) {
+	s, _, err := p.site.Sessions.Current(r)
+	return s, err
+}
+
+// formPost shows the page that posts an answer to the app.
+func (p *Provider) formPost(w http.ResponseWriter, r *http.Request, f formPost) error {
+	d := web.FormPostPage{Action: f.Action}
+	for _, field := range f.Fields {
+		d.Fields = append(d.Fields, web.FormField(field))
+	}
+	web.Target(r, f.Target)
+	return p.site.Render(w, r, http.StatusOK, templates.Page{Name: "form_post", App: f.App, Data: d})
+}
