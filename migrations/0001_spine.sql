@@ -158,6 +158,7 @@ CREATE TABLE resets (
 	sent_3      bigint  NOT NULL DEFAULT 0,
 	expires_at  bigint  NOT NULL
 );
+CREATE INDEX resets_sent ON resets (sent_at);
 
 -- Every link sent, so that an old one can say why it is old.
 CREATE TABLE reset_links (

@@ -60,6 +60,9 @@ type Store struct {
 	shift  atomic.Int64 // by how much a test moved the clock
 	stop   context.CancelFunc
 	done   sync.WaitGroup
+
+	queue   *queue      // of jobs; inserts only
+	clients clientCache // public, and ten seconds old at most
 }
 
 // engine is all in which the two databases differ.
@@ -105,7 +108,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	}
 	s := &Store{Config: c, engine: e, write: p.write, read: p.read, close: p.close}
 	s.q, s.w = db.New(s.told(p.read)), db.New(s.told(p.write))
-	if err := errors.Join(s.checkSchema(ctx), s.readClock(ctx)); err != nil {
+	if err := errors.Join(s.checkSchema(ctx), s.readClock(ctx), s.newQueue()); err != nil {
 		return nil, errors.Join(err, p.close())
 	}
 	s.keepClock()

@@ -1,0 +1,80 @@
+-- name: RedeemCode :execrows
+-- No row: the code was used before, or its session or account is over. A
+-- timed lock stops codes too, though not the refresh of what was given out.
+INSERT INTO grants (
+	id, client, account, practice, epoch, session, code_hash, access_hash,
+	refresh_hash, scopes, auth_time, methods, acr, requested, created_at,
+	access_until, refresh_until, expires_at
+)
+SELECT
+	@id, CAST(@client AS TEXT), s.account, s.practice, s.epoch, s.id,
+	CAST(@code_hash AS BYTEA), CAST(@access_hash AS BYTEA),
+	CAST(sqlc.narg(refresh_hash) AS BYTEA), CAST(@scopes AS TEXT),
+	CAST(@auth_time AS BIGINT), CAST(@methods AS TEXT), CAST(@acr AS TEXT),
+	CAST(@requested AS TEXT), CAST(@now AS BIGINT),
+	CAST(@access_until AS BIGINT), CAST(@refresh_until AS BIGINT),
+	CAST(@expires_at AS BIGINT)
+FROM sessions s
+JOIN guards g ON g.subject = s.account
+WHERE s.id = @session AND s.account = @account AND s.expires_at > @now
+	AND s.epoch = @epoch AND g.epoch = s.epoch
+	AND g.disabled = false AND g.locked_until <= @now
+ON CONFLICT DO NOTHING;
+
+-- name: GrantOfCode :one
+SELECT id FROM grants WHERE code_hash = @code_hash;
+
+-- name: GrantByAccess :one
+-- A live access token and, in the same breath, whose it is; the person's
+-- columns are empty for an account of another directory.
+SELECT
+	gr.id, gr.client, gr.account, gr.practice, gr.epoch, gr.session, gr.scopes,
+	gr.auth_time, gr.methods, gr.acr, gr.requested, gr.created_at,
+	gr.access_until, gr.refresh_until, gr.expires_at,
+	CAST(COALESCE(p.id, '') AS TEXT) AS person,
+	COALESCE(p.practice, '') AS person_practice,
+	COALESCE(p.role, '') AS role,
+	COALESCE(p.username, '') AS username,
+	COALESCE(p.email, '') AS email,
+	COALESCE(p.email_verified, false) AS email_verified,
+	COALESCE(p.name, '') AS name,
+	COALESCE(p.locale, '') AS locale,
+	COALESCE(p.claims, '{}') AS claims,
+	COALESCE(p.disabled, false) AS disabled,
+	COALESCE(p.must_change, false) AS must_change,
+	COALESCE(p.version, 0) AS version
+FROM grants gr
+JOIN guards g ON g.subject = gr.account
+LEFT JOIN people p ON p.id = gr.account
+WHERE gr.access_hash = @access_hash AND gr.access_until > @now
+	AND gr.revoked_at = 0 AND gr.epoch = g.epoch AND g.disabled = false;
+
+-- name: Grant :one
+-- live: neither revoked nor over, and what was proven for it still holds.
+SELECT
+	gr.id, gr.client, gr.account, gr.practice, gr.epoch, gr.session, gr.scopes,
+	gr.auth_time, gr.methods, gr.acr, gr.requested, gr.created_at,
+	gr.access_until, gr.refresh_until, gr.expires_at, gr.refresh_hash,
+	CAST(gr.revoked_at = 0 AND gr.expires_at > @now AND gr.epoch = g.epoch
+		AND g.disabled = false AS BOOLEAN) AS live
+FROM grants gr
+JOIN guards g ON g.subject = gr.account
+WHERE gr.id = @id;
+
+-- name: RotateGrant :execrows
+-- No row: another refresh token is the current one, or the family is dead.
+UPDATE grants SET
+	access_hash = @access_hash,
+	refresh_hash = @refresh_hash,
+	access_until = @access_until,
+	refresh_until = @refresh_until
+WHERE id = @id AND refresh_hash = @old AND revoked_at = 0
+	AND refresh_until > @now AND expires_at > @now
+	AND EXISTS (SELECT 1 FROM guards g WHERE g.subject = grants.account
+		AND g.epoch = grants.epoch AND g.disabled = false);
+
+-- name: RevokeGrant :one
+-- No row: there is no such family, or it was revoked before.
+UPDATE grants SET revoked_at = @now
+WHERE id = @id AND revoked_at = 0
+RETURNING account, practice;

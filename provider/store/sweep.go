@@ -1,0 +1,108 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/medximity/idp/flows"
+	"github.com/medximity/idp/flows/account"
+	"github.com/medximity/idp/provider/store/db"
+)
+
+// How long rows are kept after they are over.
+const (
+	day = 24 * time.Hour
+
+	sessionsFor  = 2 * flows.LoginFor // longer than its flow could ask for another one
+	grantsFor    = day                // replays are recognised
+	linksFor     = 7 * day            // old links can say why they are old
+	mailsFor     = 7 * day            // sent and dropped; they are blank
+	deadMailsFor = 30 * day           // somebody may have them tried again
+	oldKeysFor   = 30 * day           // old tokens are recognised as hints
+	auditFor     = 6 * 365 * day
+)
+
+const (
+	batch      = 500       // rows a statement deletes at most
+	shadowsMax = 1_000_000 // guard rows of identifiers that nobody has
+)
+
+// clearLocks ends the locks whose time is over, each with its event.
+func (s *Store) clearLocks(ctx context.Context) error {
+	subjects, err := s.q.ExpiredLocks(ctx, db.ExpiredLocksParams{Now: micros(s.Now()), Most: batch})
+	if err != nil {
+		return fmt.Errorf("store: expired locks: %w", err)
+	}
+	for _, subject := range subjects {
+		if err := s.ClearExpired(ctx, subject); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sweep deletes what is over, in batches, each of which is a statement of its
+// own: no lock is held for long, and a sweep cut short loses nothing.
+func (s *Store) sweep(ctx context.Context, keepAudit time.Duration) error {
+	if keepAudit == 0 {
+		keepAudit = auditFor
+	}
+	now := s.Now()
+	ago := func(d time.Duration) int64 { return micros(now.Add(-d)) }
+	return errors.Join(
+		drain("flows", func() (int64, error) {
+			return s.w.SweepFlows(ctx, db.SweepFlowsParams{Before: ago(0), Batch: batch})
+		}),
+		drain("sessions", func() (int64, error) {
+			return s.w.SweepSessions(ctx, db.SweepSessionsParams{Before: ago(sessionsFor), Batch: batch})
+		}),
+		drain("grants", func() (int64, error) {
+			return s.w.SweepGrants(ctx, db.SweepGrantsParams{Before: ago(grantsFor), Batch: batch})
+		}),
+		drain("reset links", func() (int64, error) {
+			return s.w.SweepResetLinks(ctx, db.SweepResetLinksParams{Before: ago(linksFor), Batch: batch})
+		}),
+		drain("resets", func() (int64, error) {
+			return s.w.SweepResets(ctx, db.SweepResetsParams{Before: ago(linksFor), Batch: batch})
+		}),
+		drain("sources", func() (int64, error) {
+			return s.w.SweepSources(ctx, db.SweepSourcesParams{Before: ago(time.Hour + account.SourceWindow), Batch: batch})
+		}),
+		s.sweepMails(ctx, ago),
+		drain("shadows", func() (int64, error) {
+			return s.w.DropShadows(ctx, db.DropShadowsParams{Keep: shadowsMax, Batch: batch})
+		}),
+		drain("audit", func() (int64, error) {
+			return s.w.SweepAudit(ctx, db.SweepAuditParams{Before: auditID(ago(keepAudit)), Batch: batch})
+		}),
+		drain("signing keys", func() (int64, error) {
+			_, err := s.w.SweepSigningKeys(ctx, ago(oldKeysFor))
+			return 0, err
+		}),
+	)
+}
+
+func (s *Store) sweepMails(ctx context.Context, ago func(time.Duration) int64) error {
+	var errs []error
+	for state, keep := range map[string]time.Duration{"sent": mailsFor, "dropped": mailsFor, "dead": deadMailsFor} {
+		errs = append(errs, drain("mails", func() (int64, error) {
+			return s.w.SweepMails(ctx, db.SweepMailsParams{State: state, Before: ago(keep), Batch: batch})
+		}))
+	}
+	return errors.Join(errs...)
+}
+
+// drain repeats a statement until a batch is not full.
+func drain(what string, once func() (int64, error)) error {
+	for {
+		n, err := once()
+		if err != nil {
+			return fmt.Errorf("store: sweep %s: %w", what, err)
+		}
+		if n < batch {
+			return nil
+		}
+	}
+}
