@@ -1,0 +1,24 @@
+package store
+
+import (
+	"context"
+	"time"
+)
+
+// Move moves the store's clock: tests do not wait.
+func (s *Store) Move(d time.Duration) { s.shift.Add(int64(d)) }
+
+// ClearExpiredLocks is the job that ends locks nobody came to see end.
+func (s *Store) ClearExpiredLocks(ctx context.Context) error { return s.clearExpiredLocks(ctx, 100) }
+
+// Count runs a query of a test that returns one number.
+func (s *Store) Count(query string, args ...any) (n int, err error) {
+	err = s.read.QueryRow(query, args...).Scan(&n)
+	return n, err
+}
+
+// Do runs a statement of a test.
+func (s *Store) Do(query string, args ...any) error {
+	_, err := s.write.Exec(query, args...)
+	return err
+}
