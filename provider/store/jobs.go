@@ -94,7 +94,7 @@ func (s *Store) Work(ctx context.Context, w Workers) (stop func(context.Context)
 func (s *Store) workers(w Workers) *river.Workers {
 	all := river.NewWorkers()
 	river.AddWorker(all, &mailWorker{store: s, send: w.SendMail})
-	river.AddWorker(all, upkeep[clearJob](func(ctx context.Context) error { return s.clearLocks(ctx) }))
+	river.AddWorker(all, upkeep[clearJob](func(ctx context.Context) error { return s.clearExpiredLocks(ctx, batch) }))
 	river.AddWorker(all, upkeep[sweepJob](func(ctx context.Context) error { return s.sweep(ctx, w.AuditFor) }))
 	river.AddWorker(all, upkeep[rotateJob](func(ctx context.Context) error {
 		if w.RotateKeys == nil {

@@ -29,20 +29,6 @@ const (
 	shadowsMax = 1_000_000 // guard rows of identifiers that nobody has
 )
 
-// clearLocks ends the locks whose time is over, each with its event.
-func (s *Store) clearLocks(ctx context.Context) error {
-	subjects, err := s.q.ExpiredLocks(ctx, db.ExpiredLocksParams{Now: micros(s.Now()), Most: batch})
-	if err != nil {
-		return fmt.Errorf("store: expired locks: %w", err)
-	}
-	for _, subject := range subjects {
-		if err := s.ClearExpired(ctx, subject); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // sweep deletes what is over, in batches, each of which is a statement of its
 // own: no lock is held for long, and a sweep cut short loses nothing.
 func (s *Store) sweep(ctx context.Context, keepAudit time.Duration) error {
