@@ -22,3 +22,8 @@ func (s *Store) Do(query string, args ...any) error {
 	_, err := s.write.Exec(query, args...)
 	return err
 }
+
+// Scan runs a query of a test that returns one value.
+func (s *Store) Scan(query string, to *[]byte, args ...any) error {
+	return s.read.QueryRow(query, args...).Scan(to)
+}

@@ -97,7 +97,9 @@ func (s *Store) Redeem(ctx context.Context, f *flows.Flow, hash string) (account
 		r, err := t.TakeReset(ctx, db.TakeResetParams{Subject: string(f.Account), TokenHash: f.Link, Now: t.now()})
 		if missing(err) {
 			l, err := s.link(ctx, t.Queries, f.Link)
-			fate = l.Fate
+			if fate = l.Fate; fate == account.Valid {
+				fate = account.Unknown // good, but for another account than the flow's
+			}
 			return err
 		}
 		if err != nil {
