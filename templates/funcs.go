@@ -1,0 +1,85 @@
+package templates
+
+import (
+	"fmt"
+	"html/template"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// funcs is what templates may call, in one language:
+//
+//	t KEY [NAME VALUE]…  the words for it; the name n chooses the plural
+//	moment TIME          a date and time, in words, UTC
+//	stamp TIME           the same for <time datetime>
+//	line STRING          what somebody typed, as one line of plain characters
+//	languages            for the language switch
+//	button HREF WORDS    for the mails' template "button"
+//	row NAME VALUE       for a mail's table
+//	asset NAME           the path of a static file, to follow .Base
+func (s *Set) funcs(lang string) template.FuncMap {
+	return template.FuncMap{
+		"t": func(key string, args ...any) (string, error) {
+			named, err := namedArgs(args)
+			if err != nil {
+				return "", fmt.Errorf("t %s: %w", key, err)
+			}
+			return s.words.say(lang, key, named)
+		},
+		"moment":    func(t time.Time) (string, error) { return s.moment(lang, t) },
+		"stamp":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"line":      line,
+		"languages": Languages,
+		"button":    func(href any, words string) button { return button{fmt.Sprint(href), words} },
+		"row":       func(name string, value any) row { return row{name, fmt.Sprint(value)} },
+		"asset":     s.Asset,
+	}
+}
+
+// button is a link that looks like one.
+type button struct{ Href, Words string }
+
+// row is one line of a table.
+type row struct{ Name, Value string }
+
+func namedArgs(pairs []any) (map[string]any, error) {
+	if len(pairs)%2 != 0 {
+		return nil, fmt.Errorf("a name without a value")
+	}
+	named := make(map[string]any, len(pairs)/2)
+	for i := 0; i < len(pairs); i += 2 {
+		name, ok := pairs[i].(string)
+		if !ok {
+			return nil, fmt.Errorf("%v is no name", pairs[i])
+		}
+		named[name] = pairs[i+1]
+	}
+	return named, nil
+}
+
+// moment writes a time out in UTC. A browser with JavaScript replaces it by
+// the person's own clock.
+func (s *Set) moment(lang string, t time.Time) (string, error) {
+	t = t.UTC()
+	month, err := s.words.say(lang, "time.month."+strconv.Itoa(int(t.Month())), nil)
+	if err != nil {
+		return "", err
+	}
+	return s.words.say(lang, "time.moment", map[string]any{
+		"day": t.Day(), "month": month, "year": t.Year(), "clock": t.Format("15:04"),
+	})
+}
+
+// line makes one line of what somebody typed, without the invisible characters
+// that reorder text or break out of their line in a mail.
+func line(v any) string {
+	s := strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Cf, r) || unicode.IsControl(r) && !unicode.IsSpace(r) {
+			return -1
+		}
+		return r
+	}, fmt.Sprint(v))
+	return strings.Join(strings.Fields(s), " ")
+}

@@ -1,0 +1,68 @@
+// Conveniences. Every page works without them.
+
+const lang = document.documentElement.lang;
+
+// Whoever cannot see the page hears first what was wrong.
+document.getElementById("summary")?.focus();
+
+// Show and hide passwords. A form is always sent with them hidden, so that no
+// browser keeps one among its ordinary fields.
+const hiders = [];
+for (const button of document.querySelectorAll(".reveal")) {
+  const field = document.getElementById(button.getAttribute("aria-controls"));
+  const words = [[button.textContent, button.getAttribute("aria-label")],
+    [button.dataset.hide, button.dataset.hideLabel]];
+  const show = (shown) => {
+    field.type = shown ? "text" : "password";
+    button.textContent = words[+shown][0];
+    button.setAttribute("aria-label", words[+shown][1]);
+  };
+  button.addEventListener("click", () => show(field.type === "password"));
+  button.hidden = false;
+  hiders.push(() => show(false));
+}
+
+// A form is sent once, however often it is asked to. After Back it may be sent
+// again.
+const sent = new Set();
+for (const form of document.querySelectorAll("form:not(.languages)")) {
+  form.addEventListener("submit", (event) => {
+    if (sent.has(form)) {
+      event.preventDefault();
+      return;
+    }
+    sent.add(form);
+    for (const hide of hiders) hide();
+    for (const b of form.querySelectorAll("[type=submit]")) b.setAttribute("aria-disabled", "true");
+  });
+  if ("now" in form.dataset) form.requestSubmit();
+}
+addEventListener("pageshow", (event) => {
+  if (!event.persisted) return;
+  sent.clear();
+  for (const b of document.querySelectorAll("[aria-disabled]")) b.removeAttribute("aria-disabled");
+});
+
+// Times, by the person's own clock.
+for (const time of document.querySelectorAll("time[datetime]")) {
+  const at = new Date(time.dateTime);
+  const today = at.toDateString() === new Date().toDateString();
+  time.textContent = new Intl.DateTimeFormat(lang, {timeStyle: "short", ...(today ? {} : {dateStyle: "long"})}).format(at);
+}
+
+// How long a lock lasts, said again every 30 seconds. The server said first
+// how long is left, so a clock that is wrong here does no harm.
+const timer = document.querySelector("[data-until]");
+if (timer) {
+  const left = parseInt(timer.textContent.replace(/\D+/g, ""), 10) * 60_000;
+  const clock = new Date(timer.dataset.until) - Date.now();
+  const end = performance.now() + (Math.abs(clock - left) < 90_000 ? clock : left);
+  const words = new Intl.NumberFormat(lang, {style: "unit", unit: "minute", unitDisplay: "long"});
+  const tick = () => {
+    const minutes = Math.ceil((end - performance.now()) / 60_000);
+    const text = minutes > 0 ? words.format(minutes) : timer.dataset.over;
+    if (timer.textContent !== text) timer.textContent = text;
+    if (minutes <= 0) clearInterval(beat);
+  };
+  const beat = setInterval(tick, 30_000);
+}
