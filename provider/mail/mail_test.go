@@ -128,19 +128,19 @@ func TestFaults(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name      string
-		server    server
+		server    *server
 		permanent bool
 		says      string
 	}{
-		{"recipient unknown", server{rcptErr: reply(550, smtp.EnhancedCode{5, 1, 1})}, true, "550 5.1.1"},
-		{"mailbox full for good", server{rcptErr: reply(552, smtp.EnhancedCode{5, 2, 2})}, true, "552 5.2.2"},
-		{"grey-listed", server{rcptErr: reply(451, smtp.EnhancedCode{4, 7, 1})}, false, "451 4.7.1"},
-		{"relaying denied: our own fault, to be mended", server{rcptErr: reply(554, smtp.EnhancedCode{5, 7, 1})}, false, "554 5.7.1"},
-		{"content refused", server{dataErr: reply(554, smtp.EnhancedCode{5, 6, 0})}, false, "554"},
-		{"disk full there", server{dataErr: reply(452, smtp.EnhancedCode{4, 3, 1})}, false, "452"},
+		{"recipient unknown", &server{rcptErr: reply(550, smtp.EnhancedCode{5, 1, 1})}, true, "550 5.1.1"},
+		{"mailbox full for good", &server{rcptErr: reply(552, smtp.EnhancedCode{5, 2, 2})}, true, "552 5.2.2"},
+		{"grey-listed", &server{rcptErr: reply(451, smtp.EnhancedCode{4, 7, 1})}, false, "451 4.7.1"},
+		{"relaying denied: our own fault, to be mended", &server{rcptErr: reply(554, smtp.EnhancedCode{5, 7, 1})}, false, "554 5.7.1"},
+		{"content refused", &server{dataErr: reply(554, smtp.EnhancedCode{5, 6, 0})}, false, "554"},
+		{"disk full there", &server{dataErr: reply(452, smtp.EnhancedCode{4, 3, 1})}, false, "452"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			srv := serve(t, clear, &tt.server)
+			srv := serve(t, clear, tt.server)
 			err := sender(t, srv, grace(nil), nil).Send(t.Context(), resetMail)
 			var e *Error
 			if !errors.As(err, &e) || e.Permanent() != tt.permanent || !strings.Contains(e.Error(), tt.says) {
