@@ -187,8 +187,10 @@ INSERT INTO grants (
 )
 SELECT
 	$1, CAST($2 AS TEXT), s.account, s.practice, s.epoch, s.id,
-	CAST($3 AS BYTEA), CAST($4 AS BYTEA),
-	CAST($5 AS BYTEA), CAST($6 AS TEXT),
+	COALESCE($3, s.id) AS code_hash,
+	COALESCE($4, s.id) AS access_hash,
+	NULLIF(COALESCE($5, s.id), s.id) AS refresh_hash,
+	CAST($6 AS TEXT),
 	CAST($7 AS BIGINT), CAST($8 AS TEXT), CAST($9 AS TEXT),
 	CAST($10 AS TEXT), CAST($11 AS BIGINT),
 	CAST($12 AS BIGINT), CAST($13 AS BIGINT),
@@ -223,6 +225,8 @@ type RedeemCodeParams struct {
 
 // No row: the code was used before, or its session or account is over. A
 // timed lock stops codes too, though not the refresh of what was given out.
+// s.id only tells PostgreSQL that the hashes are bytea: a CAST would, but makes
+// SQLite turn them into numbers.
 func (q *Queries) RedeemCode(ctx context.Context, arg RedeemCodeParams) (int64, error) {
 	result, err := q.db.ExecContext(ctx, redeemCode,
 		arg.ID,

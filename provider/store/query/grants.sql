@@ -1,6 +1,8 @@
 -- name: RedeemCode :execrows
 -- No row: the code was used before, or its session or account is over. A
 -- timed lock stops codes too, though not the refresh of what was given out.
+-- s.id only tells PostgreSQL that the hashes are bytea: a CAST would, but makes
+-- SQLite turn them into numbers.
 INSERT INTO grants (
 	id, client, account, practice, epoch, session, code_hash, access_hash,
 	refresh_hash, scopes, auth_time, methods, acr, requested, created_at,
@@ -8,8 +10,10 @@ INSERT INTO grants (
 )
 SELECT
 	@id, CAST(@client AS TEXT), s.account, s.practice, s.epoch, s.id,
-	CAST(@code_hash AS BYTEA), CAST(@access_hash AS BYTEA),
-	CAST(sqlc.narg(refresh_hash) AS BYTEA), CAST(@scopes AS TEXT),
+	COALESCE(@code_hash, s.id) AS code_hash,
+	COALESCE(@access_hash, s.id) AS access_hash,
+	NULLIF(COALESCE(sqlc.narg(refresh_hash), s.id), s.id) AS refresh_hash,
+	CAST(@scopes AS TEXT),
 	CAST(@auth_time AS BIGINT), CAST(@methods AS TEXT), CAST(@acr AS TEXT),
 	CAST(@requested AS TEXT), CAST(@now AS BIGINT),
 	CAST(@access_until AS BIGINT), CAST(@refresh_until AS BIGINT),
