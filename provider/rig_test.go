@@ -1,18 +1,16 @@
 package provider
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"testing"
 	"time"
 
@@ -38,60 +36,41 @@ func s256(v string) string {
 	return base64.RawURLEncoding.EncodeToString(h[:])
 }
 
-// rig is the OpenID half with a store, three clients and one person signed in.
+// rig is the OpenID half with a store, a few clients and one person signed in.
 type rig struct {
 	*oidc
 	tb      testing.TB
-	fake    *fakeStore
-	offset  atomic.Int64
-	people  map[account.ID]*directory.Entry
+	st      *store.Store
+	flaky   *flaky
+	people  *people
 	session *store.Session // of the browser; nil for none
 	began   []flows.Request
-	away    error // of the directory
 	mux     *http.ServeMux
+
+	mu      sync.Mutex
+	queries []string
 }
 
-func (g *rig) now() time.Time           { return time.Now().Add(time.Duration(g.offset.Load())) }
-func (g *rig) shift(d time.Duration)    { g.offset.Add(int64(d)) }
-func (g *rig) directory() testDirectory { return testDirectory{g} }
-
-type testDirectory struct{ *rig }
-
-func (testDirectory) ID() string                           { return "test" }
-func (testDirectory) Capabilities() directory.Capabilities { return directory.Capabilities{} }
-func (testDirectory) Ping(context.Context) error           { return nil }
-func (testDirectory) Close() error                         { return nil }
-func (testDirectory) VerifyPassword(context.Context, account.Lease, *directory.Entry, []byte) (directory.Verdict, error) {
-	return directory.Wrong, nil
-}
-func (d testDirectory) Lookup(_ context.Context, _ directory.By, v string) (*directory.Entry, error) {
-	if e, ok := d.people[account.ID(v)]; ok || d.away != nil {
-		return e, d.away
-	}
-	return nil, directory.ErrNotFound
-}
-
+// newRig returns a rig on SQLite, where the sign-in was a minute ago.
 func newRig(tb testing.TB) *rig {
 	tb.Helper()
-	g := &rig{tb: tb, people: map[account.ID]*directory.Entry{}}
-	g.people["ann-id"] = &directory.Entry{ID: "ann-id", Username: "ann", Email: "ann@example.com",
-		EmailVerified: true, Name: "Ann Lee", Locale: "ko-KR",
-		Claims: map[string]any{"given_name": "Ann", "family_name": "Lee", "updated_at": 1.7e9,
-			"phone_number": "+82 2 1234 5678", "phone_number_verified": true, "birthdate": "1980-01-02",
-			"address": map[string]any{"country": "KR", "locality": "Seoul"}, "email_verified": "true", "secret": "x"}}
-	g.fake = &fakeStore{rig: g, clients: map[string]store.Client{}, rows: map[string]*fakeGrant{},
-		codes: map[string]string{}, secrets: map[string][]byte{}}
-	for _, c := range testClients() {
-		g.fake.clients[c.ID] = c
+	return newRigOn(tb, "sqlite")
+}
+
+func newRigOn(tb testing.TB, engine string) *rig {
+	tb.Helper()
+	g := &rig{tb: tb}
+	g.st = newStore(tb, engine, g.told)
+	g.flaky = &flaky{Store: g.st}
+	g.people = &people{People: store.People{Store: g.st}, ext: &directory.Entry{ID: "ext-id", Email: "ext@example.com"}}
+	g.populate()
+	issuer, err := url.Parse(testIssuer)
+	if err != nil {
+		tb.Fatal(err)
 	}
-	g.session = &store.Session{ID: account.HashSecret("cookie"), Account: "ann-id", Practice: "p1",
-		AuthTime: g.now().Add(-time.Minute).Truncate(time.Microsecond), Methods: []string{"pwd"}, ACR: flows.ACR1FA}
-	issuer, _ := url.Parse(testIssuer)
-	var err error
 	g.oidc, err = oidcConfig{
-		Issuer: issuer, Store: g.fake, Keys: testKeys(), Directory: g.directory(), Now: g.now,
-		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Locales: []string{"en", "ko"},
-		Algorithms: []string{"RS256", "ES256"},
+		Issuer: issuer, Store: g.flaky, Keys: testKeys(), Directory: g.people, Now: g.st.Now,
+		Logger: slog.New(slog.DiscardHandler), Locales: []string{"en", "ko"}, Algorithms: []string{"RS256", "ES256"},
 		Session: func(*http.Request) (*store.Session, error) {
 			if g.session == nil {
 				return nil, store.ErrNoSession
@@ -110,8 +89,54 @@ func newRig(tb testing.TB) *rig {
 	if err != nil {
 		tb.Fatal(err)
 	}
+	g.session = g.signIn("ann-id")
+	g.session.AuthTime = g.session.AuthTime.Add(-time.Minute)
 	g.routes()
 	return g
+}
+
+// populate adds Ann, who has most of the standard claims, and the clients.
+func (g *rig) populate() {
+	ctx := g.tb.Context()
+	_, err := g.st.AddPerson(ctx, store.NewPerson{ID: "ann-id", Practice: "p1", Username: "ann", Email: "ann@example.com",
+		EmailVerified: true, Name: "Ann Lee", Locale: "ko-KR",
+		Claims: map[string]any{"given_name": "Ann", "family_name": "Lee", "updated_at": 1.7e9,
+			"phone_number": "+82 2 1234 5678", "phone_number_verified": true, "birthdate": "1980-01-02",
+			"address": map[string]any{"country": "KR", "locality": "Seoul"}, "email_verified": "true", "secret": "x"}}, "test")
+	for _, c := range testClients() {
+		err = errors.Join(err, g.st.PutClient(ctx, c, "test"))
+	}
+	if err != nil {
+		g.tb.Fatal(err)
+	}
+}
+
+// told notes a statement that the store ran.
+func (g *rig) told(name string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.queries = append(g.queries, name)
+}
+
+// statements returns those that f led to.
+func (g *rig) statements(f func()) []string {
+	g.mu.Lock()
+	g.queries = nil
+	g.mu.Unlock()
+	f()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.queries
+}
+
+// void makes all that was proven for an account void, as a reset does.
+func (g *rig) void(id account.ID) {
+	g.tb.Helper()
+	for _, disabled := range []bool{true, false} {
+		if err := g.st.SetDisabled(g.tb.Context(), id, disabled, "test"); err != nil {
+			g.tb.Fatal(err)
+		}
+	}
 }
 
 func testClients() []store.Client {
@@ -134,9 +159,16 @@ func testClients() []store.Client {
 
 // change edits a client's registration.
 func (g *rig) change(id string, edit func(*store.Client)) {
-	c := g.fake.clients[id]
-	edit(&c)
-	g.fake.clients[id] = c
+	g.tb.Helper()
+	c, err := g.st.Client(g.tb.Context(), id)
+	if err != nil {
+		g.tb.Fatal(err)
+	}
+	changed := *c
+	edit(&changed)
+	if err := g.st.PutClient(g.tb.Context(), changed, "test"); err != nil {
+		g.tb.Fatal(err)
+	}
 }
 
 func (g *rig) routes() {
