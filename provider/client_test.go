@@ -40,9 +40,9 @@ func TestClientAuthentication(t *testing.T) {
 		{"another client_id", []string{enc("web:s3cret")}, url.Values{"client_id": {"strict"}}, 400, "invalid_request"},
 		{"assertion", nil, url.Values{"client_id": {"web"}, "client_assertion": {"x"}}, 401, "invalid_client"},
 	}
+	g := newRig(t)
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			g := newRig(t)
 			form := url.Values{"token": {"unknown"}}
 			for k, v := range test.form {
 				form[k] = v

@@ -55,15 +55,15 @@ func TestFaultsAreCountedAndToldLittle(t *testing.T) {
 	counted := map[string]int{}
 	g.Count = func(endpoint, code string) { counted[endpoint+" "+code]++ }
 	token := g.tokens()["refresh_token"].(string)
-	g.away = fmt.Errorf("dial ldap.internal: %w", directory.ErrUnavailable)
+	g.people.away = fmt.Errorf("dial ldap.internal: %w", directory.ErrUnavailable)
 	status, body := g.refresh(token)
 	wants(t, status, body, 503, "temporarily_unavailable")
 	w := httptest.NewRecorder()
-	g.fail(w, httptest.NewRequest("POST", "/token", nil), "token", g.away)
+	g.fail(w, httptest.NewRequest("POST", "/token", nil), "token", g.people.away)
 	if w.Header().Get("Retry-After") == "" || w.Header().Get("Cache-Control") != "no-store" {
 		t.Error(w.Header())
 	}
-	g.away = nil
+	g.people.away = nil
 	if status, body = g.refresh(token); status != 200 {
 		t.Error("an outage used the token up:", status, body)
 	}

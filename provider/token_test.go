@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,10 +21,9 @@ func TestExchange(t *testing.T) {
 		"code": {g.codeOf()}, "redirect_uri": {testCB}}.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=UTF-8")
 	r.SetBasicAuth("web", "s3cret")
-	before := g.fake.calls
-	w := g.do(r)
-	if n := g.fake.calls - before; n != 1 {
-		t.Errorf("%d store calls, want 1", n)
+	var w *httptest.ResponseRecorder
+	if diff := cmp.Diff([]string{"RedeemCode"}, g.statements(func() { w = g.do(r) })); diff != "" {
+		t.Error(diff)
 	}
 	body := decode(t, w)
 	want := map[string]any{"token_type": "Bearer", "expires_in": 599.0, "scope": "openid profile email offline_access"}
@@ -75,19 +75,21 @@ func TestExchangeRefuses(t *testing.T) {
 		{"no grant type", nil, []string{"grant_type", ""}, [2]string{}, 400, "invalid_request"},
 		{"wrong secret", nil, nil, [2]string{"web", "no"}, 401, "invalid_client"},
 	}
+	g := newRig(t)
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			g := newRig(t)
 			form := set(url.Values{"grant_type": {"authorization_code"}, "code": {g.codeOf(test.ask...)},
 				"redirect_uri": {testCB}}, test.change)
 			auth := test.auth
 			if auth[0] == "" {
 				auth = [2]string{"web", "s3cret"}
 			}
-			status, body := g.post("/token", form, auth[0], auth[1])
-			wants(t, status, body, test.status, test.want)
-			if len(g.fake.rows) != 0 {
-				t.Error("a grant was written")
+			ran := g.statements(func() {
+				status, body := g.post("/token", form, auth[0], auth[1])
+				wants(t, status, body, test.status, test.want)
+			})
+			if slices.Contains(ran, "RedeemCode") {
+				t.Error("the code was used up")
 			}
 		})
 	}
@@ -110,75 +112,79 @@ func TestPKCECannotBeDowngradedByASecondTry(t *testing.T) {
 }
 
 func TestCodeIsGoodOnce(t *testing.T) {
-	g := newRig(t)
-	code := g.codeOf()
-	_, first := g.exchange(code)
-	g.shift(30 * time.Second)
-	status, body := g.exchange(code)
-	wants(t, status, body, 400, "invalid_grant")
-	if status, _ := g.userinfo(first["access_token"].(string)); status != 401 {
-		t.Errorf("after a replay userinfo says %d", status)
-	}
-	status, body = g.refresh(first["refresh_token"].(string))
-	wants(t, status, body, 400, "invalid_grant")
+	laterOn(t, func(t *testing.T, g *rig) {
+		code := g.codeOf()
+		_, first := g.exchange(code)
+		g.shift(30 * time.Second)
+		status, body := g.exchange(code)
+		wants(t, status, body, 400, "invalid_grant")
+		if status, _ := g.userinfo(first["access_token"].(string)); status != 401 {
+			t.Errorf("after a replay userinfo says %d", status)
+		}
+		status, body = g.refresh(first["refresh_token"].(string))
+		wants(t, status, body, 400, "invalid_grant")
+	})
 }
 
 func TestExpiredCode(t *testing.T) {
-	g := newRig(t)
-	code := g.codeOf()
-	g.shift(60 * time.Second)
-	status, body := g.exchange(code)
-	wants(t, status, body, 400, "invalid_grant")
+	laterOn(t, func(t *testing.T, g *rig) {
+		code := g.codeOf()
+		g.shift(60 * time.Second)
+		status, body := g.exchange(code)
+		wants(t, status, body, 400, "invalid_grant")
 
-	code = g.codeOf()
-	_, first := g.exchange(code)
-	g.shift(2 * time.Minute)
-	status, body = g.exchange(code)
-	wants(t, status, body, 400, "invalid_grant")
-	if status, _ := g.userinfo(first["access_token"].(string)); status != 401 {
-		t.Error("the replay of an expired code left its family alive")
-	}
+		code = g.codeOf()
+		_, first := g.exchange(code)
+		g.shift(2 * time.Minute)
+		status, body = g.exchange(code)
+		wants(t, status, body, 400, "invalid_grant")
+		if status, _ := g.userinfo(first["access_token"].(string)); status != 401 {
+			t.Error("the replay of an expired code left its family alive")
+		}
+	})
 }
 
 func TestOneCodeInParallel(t *testing.T) {
-	g := newRig(t)
-	code := g.codeOf()
-	var ok atomic.Int32
-	parallel(100, func() {
-		status, body := g.exchange(code)
-		if status == 200 {
-			ok.Add(1)
-			return
+	onBoth(t, func(t *testing.T, g *rig) {
+		code := g.codeOf()
+		var ok atomic.Int32
+		parallel(100, func() {
+			status, body := g.exchange(code)
+			if status == 200 {
+				ok.Add(1)
+				return
+			}
+			wants(t, status, body, 400, "invalid_grant")
+		})
+		if ok.Load() != 1 {
+			t.Errorf("%d answers", ok.Load())
 		}
-		wants(t, status, body, 400, "invalid_grant")
 	})
-	if ok.Load() != 1 {
-		t.Errorf("%d answers", ok.Load())
-	}
 }
 
 func TestOneRefreshTokenInParallel(t *testing.T) {
-	g := newRig(t)
-	token := g.tokens()["refresh_token"].(string)
-	var answers []map[string]any
-	var mu sync.Mutex
-	parallel(100, func() {
-		status, body := g.refresh(token)
-		if status == 200 {
-			mu.Lock()
-			defer mu.Unlock()
-			answers = append(answers, body)
-			return
+	onBoth(t, func(t *testing.T, g *rig) {
+		token := g.tokens()["refresh_token"].(string)
+		var answers []map[string]any
+		var mu sync.Mutex
+		parallel(100, func() {
+			status, body := g.refresh(token)
+			if status == 200 {
+				mu.Lock()
+				defer mu.Unlock()
+				answers = append(answers, body)
+				return
+			}
+			wants(t, status, body, 400, "invalid_grant")
+		})
+		if len(answers) > 1 {
+			t.Fatalf("%d answers", len(answers))
 		}
-		wants(t, status, body, 400, "invalid_grant")
+		for _, a := range answers { // the family is dead
+			status, body := g.refresh(a["refresh_token"].(string))
+			wants(t, status, body, 400, "invalid_grant")
+		}
 	})
-	if len(answers) > 1 {
-		t.Fatalf("%d answers", len(answers))
-	}
-	for _, a := range answers { // the family is dead
-		status, body := g.refresh(a["refresh_token"].(string))
-		wants(t, status, body, 400, "invalid_grant")
-	}
 }
 
 func parallel(n int, f func()) {
@@ -190,99 +196,123 @@ func parallel(n int, f func()) {
 }
 
 func TestRefresh(t *testing.T) {
-	g := newRig(t)
-	first := g.tokens()
-	g.shift(5 * time.Minute)
-	before := g.fake.calls
-	status, second := g.refresh(first["refresh_token"].(string))
-	if status != 200 || second["refresh_token"] == first["refresh_token"] {
-		t.Fatal(status, second)
-	}
-	if n := g.fake.calls - before; n != 2 {
-		t.Errorf("%d store calls, want 2 and a look-up", n)
-	}
-	a, b := g.claims(first["id_token"]), g.claims(second["id_token"])
-	if a["auth_time"] != b["auth_time"] || a["iat"] == b["iat"] || b["nonce"] != nil || a["sid"] != b["sid"] {
-		t.Errorf("first %v\nsecond %v", a, b)
-	}
-	if status, _ := g.userinfo(first["access_token"].(string)); status != 401 {
-		t.Error("the old access token still works")
-	}
-	if status, _ := g.userinfo(second["access_token"].(string)); status != 200 {
-		t.Error("the new access token does not work")
-	}
-	// The old one again: whoever has the new one is cut off as well.
-	status, body := g.refresh(first["refresh_token"].(string))
-	wants(t, status, body, 400, "invalid_grant")
-	status, body = g.refresh(second["refresh_token"].(string))
-	wants(t, status, body, 400, "invalid_grant")
+	laterOn(t, func(t *testing.T, g *rig) {
+		first := g.tokens()
+		g.shift(5 * time.Minute)
+		var status int
+		var second map[string]any
+		ran := g.statements(func() { status, second = g.refresh(first["refresh_token"].(string)) })
+		if status != 200 || second["refresh_token"] == first["refresh_token"] {
+			t.Fatal(status, second)
+		}
+		// The client is not in the cache any more.
+		if diff := cmp.Diff([]string{"Client", "Grant", "Person", "RotateGrant"}, ran); diff != "" {
+			t.Error(diff)
+		}
+		a, b := g.claims(first["id_token"]), g.claims(second["id_token"])
+		if a["auth_time"] != b["auth_time"] || a["iat"] == b["iat"] || b["nonce"] != nil || a["sid"] != b["sid"] {
+			t.Errorf("first %v\nsecond %v", a, b)
+		}
+		if status, _ := g.userinfo(first["access_token"].(string)); status != 401 {
+			t.Error("the old access token still works")
+		}
+		if status, _ := g.userinfo(second["access_token"].(string)); status != 200 {
+			t.Error("the new access token does not work")
+		}
+		// The old one again: whoever has the new one is cut off as well.
+		status, body := g.refresh(first["refresh_token"].(string))
+		wants(t, status, body, 400, "invalid_grant")
+		status, body = g.refresh(second["refresh_token"].(string))
+		wants(t, status, body, 400, "invalid_grant")
+	})
 }
 
 func TestRefreshTokenLifetime(t *testing.T) {
-	const day = 24 * time.Hour
-	g := newRig(t)
-	token := g.tokens()["refresh_token"].(string)
-	for range 3 { // sliding: 29, 58, 87 days
-		g.shift(29 * day)
-		status, body := g.refresh(token)
-		if status != 200 {
-			t.Fatal(status, body)
+	laterOn(t, func(t *testing.T, g *rig) {
+		const day = 24 * time.Hour
+		token := g.tokens()["refresh_token"].(string)
+		for range 3 { // sliding: 29, 58, 87 days
+			g.shift(29 * day)
+			status, body := g.refresh(token)
+			if status != 200 {
+				t.Fatal(status, body)
+			}
+			token = body["refresh_token"].(string)
 		}
-		token = body["refresh_token"].(string)
-	}
-	g.shift(3*day + time.Minute) // but for no longer than 90
-	status, body := g.refresh(token)
-	wants(t, status, body, 400, "invalid_grant")
+		g.shift(3*day + time.Minute) // but for no longer than 90
+		status, body := g.refresh(token)
+		wants(t, status, body, 400, "invalid_grant")
 
-	token = g.tokens("prompt", "-")["refresh_token"].(string)
-	g.shift(30 * day)
-	status, body = g.refresh(token)
-	wants(t, status, body, 400, "invalid_grant")
+		token = g.tokens("prompt", "-")["refresh_token"].(string)
+		g.shift(30 * day)
+		status, body = g.refresh(token)
+		wants(t, status, body, 400, "invalid_grant")
+	})
 }
 
 func TestRefreshRefuses(t *testing.T) {
-	tests := []struct {
-		name   string
-		before func(g *rig, token string) string
-		status int
-		want   string
-	}{
-		{"person disabled", func(g *rig, s string) string { g.people["ann-id"].Disabled = true; return s }, 400, "invalid_grant"},
-		{"person gone", func(g *rig, s string) string { delete(g.people, "ann-id"); return s }, 400, "invalid_grant"},
-		{"epoch risen", func(g *rig, s string) string { g.fake.epoch++; return s }, 400, "invalid_grant"},
-		{"truncated", func(_ *rig, s string) string { return s[:len(s)-1] }, 400, "invalid_grant"},
-		{"padded", func(_ *rig, s string) string { return s + "=" }, 400, "invalid_grant"},
-		{"case flipped", func(_ *rig, s string) string { return strings.ToUpper(s[:8]) + s[8:] }, 400, "invalid_grant"},
-		{"an access token", func(g *rig, _ string) string { return g.tokens()["access_token"].(string) }, 400, "invalid_grant"},
-		{"made up for a known grant", func(_ *rig, s string) string { return s[:len(s)-8] + "AAAAAAAA" }, 400, "invalid_grant"},
-		{"store down", func(g *rig, s string) string { g.fake.down = http.ErrServerClosed; return s }, 500, "server_error"},
+	tests := map[string]func(g *rig, token string) string{
+		"truncated":                 func(_ *rig, s string) string { return s[:len(s)-1] },
+		"padded":                    func(_ *rig, s string) string { return s + "=" },
+		"case flipped":              func(_ *rig, s string) string { return strings.ToUpper(s[:8]) + s[8:] },
+		"another spelling":          func(_ *rig, s string) string { return s[:len(s)-1] + string(s[len(s)-1]+1) },
+		"an access token":           func(g *rig, _ string) string { return g.tokens()["access_token"].(string) },
+		"made up for a known grant": func(_ *rig, s string) string { return s[:len(s)-8] + "AAAAAAAA" },
+		"of a grant that never was": func(g *rig, _ string) string { return g.opaque.make(refreshPrefix, "NOBODYS", all) },
 	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			g := newRig(t)
-			token := g.tokens()["refresh_token"].(string)
-			status, body := g.refresh(test.before(g, token))
-			wants(t, status, body, test.status, test.want)
-			for _, row := range g.fake.rows {
-				if row.revoked != "" {
-					t.Error("the family was revoked")
-				}
-			}
-		})
+	g := newRig(t)
+	for name, spoil := range tests {
+		token := g.tokens()["refresh_token"].(string)
+		status, body := g.refresh(spoil(g, token))
+		if status != 400 || body["error"] != "invalid_grant" {
+			t.Errorf("%s: %d %v", name, status, body)
+		}
+		if status, body := g.refresh(token); status != 200 {
+			t.Errorf("%s: the right token suffered: %v", name, body)
+		}
 	}
 }
 
-func TestRefreshByAnotherClientHarmsNobody(t *testing.T) {
+func TestRefreshEnds(t *testing.T) {
+	tests := map[string]func(g *rig){
+		"account disabled": func(g *rig) { _ = g.st.SetDisabled(g.tb.Context(), "ext-id", true, "test") },
+		"reset":            func(g *rig) { g.void("ext-id") },
+		"disabled there":   func(g *rig) { g.people.ext.Disabled = true },
+		"gone there":       func(g *rig) { g.people.ext = nil },
+	}
+	for name, end := range tests {
+		g := newRig(t)
+		g.session = g.signIn("ext-id")
+		token := g.tokens()["refresh_token"].(string)
+		end(g)
+		status, body := g.refresh(token)
+		if status != 400 || body["error"] != "invalid_grant" {
+			t.Errorf("%s: %d %v", name, status, body)
+		}
+	}
+}
+
+// A session that ended, for whatever reason, gives nothing any more.
+func TestCodeDiesWithItsSession(t *testing.T) {
 	g := newRig(t)
-	first := g.tokens()["refresh_token"].(string)
-	_, second := g.refresh(first)
-	for _, token := range []string{first, second["refresh_token"].(string)} {
-		status, body := g.post("/token", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}}, "strict", "s3cret")
-		wants(t, status, body, 400, "invalid_grant")
-	}
-	if status, body := g.refresh(second["refresh_token"].(string)); status != 200 {
-		t.Error(status, body)
-	}
+	code := g.codeOf()
+	g.void("ann-id")
+	status, body := g.exchange(code)
+	wants(t, status, body, 400, "invalid_grant")
+}
+
+func TestRefreshByAnotherClientHarmsNobody(t *testing.T) {
+	onBoth(t, func(t *testing.T, g *rig) {
+		first := g.tokens()["refresh_token"].(string)
+		_, second := g.refresh(first)
+		for _, token := range []string{first, second["refresh_token"].(string)} {
+			status, body := g.post("/token", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}}, "strict", "s3cret")
+			wants(t, status, body, 400, "invalid_grant")
+		}
+		if status, body := g.refresh(second["refresh_token"].(string)); status != 200 {
+			t.Error(status, body)
+		}
+	})
 }
 
 func TestRefreshNarrows(t *testing.T) {
@@ -326,14 +356,14 @@ func TestNoRefreshTokenWithoutOfflineAccess(t *testing.T) {
 func TestStoreFaultsAreErrors(t *testing.T) {
 	g := newRig(t)
 	code := g.codeOf()
-	g.fake.down = http.ErrServerClosed
+	g.flaky.down = http.ErrServerClosed
 	status, body := g.exchange(code)
 	wants(t, status, body, 500, "server_error")
-	g.fake.down = nil
+	g.flaky.down = nil
 	if status, body = g.exchange(code); status != 200 {
 		t.Error("the fault used the code up:", status, body)
 	}
-	g.fake.down = http.ErrServerClosed
+	g.flaky.down = http.ErrServerClosed
 	status, body = g.post("/revoke", url.Values{"token": {body["refresh_token"].(string)}}, "web", "s3cret")
 	wants(t, status, body, 500, "server_error")
 }

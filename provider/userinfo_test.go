@@ -25,8 +25,8 @@ func TestUserinfoByScope(t *testing.T) {
 		{"openid profile", map[string]any{"sub": "ann-id", "name": "Ann Lee", "given_name": "Ann", "family_name": "Lee",
 			"preferred_username": "ann", "locale": "ko-KR", "birthdate": "1980-01-02", "updated_at": 1.7e9}},
 	}
+	g := newRig(t)
 	for _, test := range tests {
-		g := newRig(t)
 		body := g.tokens("scope", test.scope)
 		status, info := g.userinfo(body["access_token"].(string))
 		if diff := cmp.Diff(test.want, info); status != 200 || diff != "" {
@@ -110,16 +110,31 @@ func TestUserinfoRequests(t *testing.T) {
 	}
 }
 
+func TestUserinfoOfABuiltInPersonIsOneStatement(t *testing.T) {
+	g := newRig(t)
+	token := g.tokens()["access_token"].(string)
+	if diff := cmp.Diff([]string{"GrantByAccess"}, g.statements(func() { g.userinfo(token) })); diff != "" {
+		t.Error(diff)
+	}
+	if ran := g.statements(func() { g.userinfo(token + "x") }); len(ran) > 0 {
+		t.Error("garbage costs", ran)
+	}
+}
+
 func TestUserinfoEnds(t *testing.T) {
 	tests := map[string]func(g *rig){
-		"expired":  func(g *rig) { g.shift(10*time.Minute + time.Second) },
-		"reset":    func(g *rig) { g.fake.epoch++ },
-		"disabled": func(g *rig) { g.people["ann-id"].Disabled = true },
-		"gone":     func(g *rig) { delete(g.people, "ann-id") },
+		"reset":            func(g *rig) { g.void("ext-id") },
+		"account disabled": func(g *rig) { _ = g.st.SetDisabled(g.tb.Context(), "ext-id", true, "test") },
+		"disabled there":   func(g *rig) { g.people.ext.Disabled = true },
+		"gone there":       func(g *rig) { g.people.ext = nil },
 	}
 	for name, end := range tests {
 		g := newRig(t)
+		g.session = g.signIn("ext-id")
 		token := g.tokens()["access_token"].(string)
+		if status, body := g.userinfo(token); status != 200 || body["email"] != "ext@example.com" {
+			t.Error(status, body)
+		}
 		end(g)
 		status, body := g.userinfo(token)
 		if status != 401 || body["error"] != "invalid_token" {
@@ -129,6 +144,20 @@ func TestUserinfoEnds(t *testing.T) {
 	g := newRig(t)
 	status, body := g.userinfo(g.tokens("scope", "email")["access_token"].(string))
 	wants(t, status, body, 403, "insufficient_scope")
+}
+
+func TestAccessTokenLifetime(t *testing.T) {
+	laterOn(t, func(t *testing.T, g *rig) {
+		token := g.tokens()["access_token"].(string)
+		g.shift(10*time.Minute - time.Second)
+		if status, _ := g.userinfo(token); status != 200 {
+			t.Error("after 9:59:", status)
+		}
+		g.shift(time.Second)
+		if status, _ := g.userinfo(token); status != 401 {
+			t.Error("after 10:00:", status)
+		}
+	})
 }
 
 func TestRevoke(t *testing.T) {
