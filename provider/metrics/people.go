@@ -1,0 +1,128 @@
+package metrics
+
+import (
+	"slices"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/medximity/idp/flows/account"
+)
+
+// people is what is counted from events. Identifiers that nobody has are
+// counted like accounts: guessing at them is guessing.
+type people struct {
+	attempts, failures, logins *counter
+	lockouts, cleared          *counter
+	recovery                   prometheus.Histogram
+	resetAsked, resetOpened    *counter
+	resetDone                  *counter
+	resetTook                  prometheus.Histogram
+	reused, sessionsEnded      *counter
+	audit                      *counter
+}
+
+func newPeople(f factory) people {
+	step := label{"step", []string{"password"}}
+	return people{
+		attempts: f.counter("login_attempts_total", "Answers to a step that judges a secret.",
+			step, label{"outcome", []string{"passed", "failed", "refused"}}),
+		failures: f.counter("login_failures_total", "Sign-ins that failed or were refused, by why.",
+			label{"factor", []string{account.Password.String(), account.SecondFactor.String()}},
+			label{"reason", reasons(account.BadCredentials, account.UnknownUser, account.LockedOut, account.Disabled,
+				account.RateLimited, account.UpstreamError, account.TooBusy, account.Lapsed)}),
+		logins: f.counter("logins_total", "Completed sign-ins, by how.",
+			label{"method", []string{"password"}}),
+		lockouts: f.counter("lockouts_total", "Locks, by the step whose failures made them.", step),
+		cleared: f.counter("lockouts_cleared_total", "Locks ended, by what.", label{"by", []string{string(account.ByTimeout),
+			string(account.ByReset), string(account.ByOwner), string(account.BySupport)}}),
+		recovery: f.histogram("lockout_recovery_seconds", "From a lock to the next completed sign-in.",
+			[]float64{60, 300, 600, 1200, 1800, 2400, 3600, 7200, 14400, 86400}),
+		resetAsked: f.counter("password_reset_requests_total",
+			"Requests for a reset link. mail_error counts links that could not be delivered, once more.",
+			label{"result", reasons(account.Sent, account.NoAccount, account.RateLimited, account.MailError)}),
+		resetOpened: f.counter("password_reset_links_total", "Reset links opened, by what they were worth.",
+			label{"result", reasons(account.Valid, account.Expired, account.Superseded, account.Used, account.Unknown)}),
+		resetDone: f.counter("password_resets_completed_total", "Passwords set anew, by who had asked.",
+			label{"initiator", []string{string(account.BySelf), string(account.ByOwner), string(account.BySupport)}}),
+		resetTook: f.histogram("password_reset_completion_seconds", "From a reset link's making to the new password.",
+			[]float64{30, 60, 120, 300, 600, 900, 1800, 3600}),
+		reused: f.counter("refresh_token_reuse_total", "Families of tokens revoked because a code or refresh token came twice."),
+		sessionsEnded: f.counter("sessions_revoked_total", "Sessions ended before their time, by why.",
+			label{"reason", reasons(account.SignedOut, account.ResetDone, account.Replaced, account.OperatorSaid)}),
+		audit: f.counter("audit_events_total", "Rows written to the audit trail.", label{"event", kinds()}),
+	}
+}
+
+// Observe counts an event. It is store.Config's Observe, which is called after
+// the commit; what is refused unjudged is an event without an audit row.
+func (m *Metrics) Observe(e account.Event) {
+	p := &m.people
+	if audited(e) {
+		p.audit.inc(string(e.Kind))
+	}
+	switch e.Kind {
+	case account.SignedIn:
+		p.signedIn(e)
+	case account.SignInFailed:
+		p.attempts.inc(e.Step, "failed")
+		p.failures.inc(e.Factor.String(), string(e.Reason))
+	case account.SignInRefused:
+		p.attempts.inc(e.Step, "refused")
+		p.failures.inc(e.Factor.String(), string(e.Reason))
+	case account.Locked:
+		p.lockouts.inc(e.Step)
+	case account.LockCleared:
+		p.cleared.inc(string(e.By))
+	case account.ResetRequested:
+		p.resetAsked.inc(string(e.Reason))
+	case account.ResetOpened:
+		p.resetOpened.inc(string(e.Reason))
+	case account.ResetCompleted:
+		p.resetDone.inc(string(e.By))
+		p.resetTook.Observe(e.Took.Seconds())
+	case account.SessionEnded:
+		p.sessionsEnded.inc(string(e.Reason))
+	case account.GrantRevoked:
+		if e.Reason == account.ReuseSeen {
+			p.reused.inc()
+		}
+	}
+}
+
+func (p *people) signedIn(e account.Event) {
+	method := other
+	if slices.Contains(e.Methods, "pwd") {
+		method = "password"
+		p.attempts.inc("password", "passed")
+	}
+	p.logins.inc(method)
+	if e.Took > 0 {
+		p.recovery.Observe(e.Took.Seconds())
+	}
+}
+
+// audited reports whether an event has an audit row. Refusals and links that
+// nobody was sent have none, so that a flood cannot fill the trail.
+func audited(e account.Event) bool {
+	return e.Kind != account.SignInRefused && (e.Kind != account.ResetOpened || e.Reason != account.Unknown)
+}
+
+func reasons(all ...account.Reason) []string {
+	text := make([]string, len(all))
+	for i, r := range all {
+		text[i] = string(r)
+	}
+	return text
+}
+
+func kinds() []string {
+	var text []string
+	for _, k := range []account.Kind{account.SignedIn, account.SignInFailed, account.Locked, account.LockCleared,
+		account.PasswordDisabled, account.PasswordChanged, account.ResetRequested, account.ResetOpened,
+		account.ResetCompleted, account.ResetCancelled, account.SessionEnded, account.GrantRevoked,
+		account.AccountAdded, account.AccountDisabled, account.AccountEnabled, account.SupportAsked,
+		account.KeysRotated, account.ClientChanged} {
+		text = append(text, string(k))
+	}
+	return text
+}
