@@ -296,7 +296,7 @@ func TestForgedHints(t *testing.T) {
 	g := newRig(t)
 	hint := g.hint()
 	parts := strings.Split(hint, ".")
-	foreign, _ := testKeys().Sign("ES256", []byte(`{"iss":"https://evil.example","sub":"ann-id","aud":"web"}`))
+	foreign, _ := g.Keys.Sign("ES256", []byte(`{"iss":"https://evil.example","sub":"ann-id","aud":"web"}`))
 	for name, forged := range map[string]string{
 		"other issuer": foreign, "alg none": "eyJhbGciOiJub25lIn0." + parts[1] + ".", "no signature": parts[0] + "." + parts[1] + ".",
 		"cut": hint[:len(hint)-4], "nested": strings.Repeat("[", 8000), "an access token": g.tokens()["access_token"].(string),

@@ -17,6 +17,7 @@ import (
 	"github.com/medximity/idp/flows"
 	"github.com/medximity/idp/flows/account"
 	"github.com/medximity/idp/flows/directory"
+	"github.com/medximity/idp/provider/keys"
 	"github.com/medximity/idp/provider/store"
 )
 
@@ -68,9 +69,13 @@ func newRigOn(tb testing.TB, engine string) *rig {
 	if err != nil {
 		tb.Fatal(err)
 	}
+	ours, err := keys.Open(tb.Context(), g.st, keys.Config{})
+	if err != nil {
+		tb.Fatal(err)
+	}
 	g.oidc, err = oidcConfig{
-		Issuer: issuer, Store: g.flaky, Keys: testKeys(), Directory: g.people, Now: g.st.Now,
-		Logger: slog.New(slog.DiscardHandler), Locales: []string{"en", "ko"}, Algorithms: []string{"RS256", "ES256"},
+		Issuer: issuer, Store: g.flaky, Keys: ours, Directory: g.people, Now: g.st.Now,
+		Logger: slog.New(slog.DiscardHandler), Locales: []string{"en", "ko"}, Algorithms: ours.Algorithms(),
 		Session: func(*http.Request) (*store.Session, error) {
 			if g.session == nil {
 				return nil, store.ErrNoSession

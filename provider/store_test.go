@@ -2,13 +2,8 @@ package provider
 
 import (
 	"context"
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/rsa"
-	"encoding/json"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
@@ -16,11 +11,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/go-jose/go-jose/v4"
-
 	"github.com/medximity/idp/flows"
 	"github.com/medximity/idp/flows/account"
 	"github.com/medximity/idp/flows/directory"
+	"github.com/medximity/idp/provider/keys"
 	"github.com/medximity/idp/provider/seal"
 	"github.com/medximity/idp/provider/store"
 	"github.com/medximity/idp/provider/store/storetest"
@@ -28,9 +22,14 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
 
-// migrated is an empty SQLite database with the schema in place: tests copy it
-// rather than migrate one each.
-var migrated = sync.OnceValues(func() ([]byte, error) {
+// template is an SQLite database with the schema and signing keys in place:
+// tests copy it rather than make one each.
+type template struct {
+	ring *seal.Ring
+	file []byte
+}
+
+var theTemplate = sync.OnceValues(func() (*template, error) {
 	dir, err := os.MkdirTemp("", "idp")
 	if err != nil {
 		return nil, err
@@ -40,12 +39,42 @@ var migrated = sync.OnceValues(func() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	file := filepath.Join(dir, "idp.db")
-	if err := store.Migrate(context.Background(), store.Config{URL: "sqlite:" + file, Ring: ring}); err != nil {
+	made, err := withKeys(store.Config{URL: "sqlite:" + filepath.Join(dir, "1.db"), Ring: ring}, nil)
+	if err != nil {
 		return nil, err
 	}
-	return os.ReadFile(file)
+	for i := range made { // signing even in the year 2000, when bubbles begin
+		made[i].SignsAt = time.Unix(1, 0)
+	}
+	file := filepath.Join(dir, "2.db")
+	if _, err := withKeys(store.Config{URL: "sqlite:" + file, Ring: ring}, made); err != nil {
+		return nil, err
+	}
+	b, err := os.ReadFile(file)
+	return &template{ring, b}, err
 })
+
+// withKeys makes a database with the keys, or new ones, and returns them.
+func withKeys(c store.Config, have []store.SigningKey) ([]store.SigningKey, error) {
+	ctx := context.Background()
+	c.Logger = slog.New(slog.DiscardHandler)
+	if err := store.Migrate(ctx, c); err != nil {
+		return nil, err
+	}
+	st, err := store.Open(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if have == nil {
+		_, err = keys.Open(ctx, st, keys.Config{})
+	} else {
+		err = st.ChangeKeys(ctx, "test", func(time.Time, []store.SigningKey) store.KeyChange {
+			return store.KeyChange{Add: have}
+		})
+	}
+	made, readErr := st.SigningKeys(ctx)
+	return made, errors.Join(err, readErr, st.Close())
+}
 
 // newStore returns a store of the engine for one test.
 func newStore(tb testing.TB, engine string, told func(name string)) *store.Store {
@@ -56,13 +85,13 @@ func newStore(tb testing.TB, engine string, told func(name string)) *store.Store
 		c.Queries = queries
 		return storetest.Open(tb, c)
 	}
-	c := storetest.Empty(tb, engine)
-	c.Queries = queries
-	file, err := migrated()
-	if err == nil {
-		err = os.WriteFile(c.URL[len("sqlite:"):], file, 0o600)
-	}
+	from, err := theTemplate()
 	if err != nil {
+		tb.Fatal(err)
+	}
+	c := storetest.Empty(tb, engine)
+	c.Queries, c.Ring = queries, from.ring
+	if err := os.WriteFile(c.URL[len("sqlite:"):], from.file, 0o600); err != nil {
 		tb.Fatal(err)
 	}
 	return storetest.Open(tb, c)
@@ -77,8 +106,7 @@ func onBoth(t *testing.T, f func(t *testing.T, g *rig)) {
 
 // laterOn runs a case whose clock only shift moves (testing/synctest).
 func laterOn(t *testing.T, f func(t *testing.T, g *rig)) {
-	_, _ = migrated() // outside the bubble: it is for all tests
-	_ = testKeys()
+	_, _ = theTemplate() // outside the bubble: it is for all tests
 	synctest.Test(t, func(t *testing.T) { f(t, newRig(t)) })
 }
 
@@ -148,56 +176,4 @@ func (p *people) Lookup(ctx context.Context, by directory.By, v string) (*direct
 		return p.ext, nil
 	}
 	return p.People.Lookup(ctx, by, v)
-}
-
-// testSigner signs with one key an algorithm.
-type testSigner struct {
-	rsa *rsa.PrivateKey
-	ec  *ecdsa.PrivateKey
-}
-
-var testKeys = sync.OnceValue(func() testSigner {
-	r, _ := rsa.GenerateKey(rand.Reader, 2048)
-	e, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	return testSigner{r, e}
-})
-
-func (k testSigner) Sign(alg string, payload []byte) (string, error) {
-	var key crypto.Signer = k.rsa
-	if alg == "ES256" {
-		key = k.ec
-	}
-	s, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.SignatureAlgorithm(alg),
-		Key: jose.JSONWebKey{Key: key, KeyID: alg}}, (&jose.SignerOptions{}).WithType("JWT"))
-	if err != nil {
-		return "", err
-	}
-	j, err := s.Sign(payload)
-	if err != nil {
-		return "", err
-	}
-	return j.CompactSerialize()
-}
-
-func (k testSigner) Verify(token string) ([]byte, error) {
-	j, err := jose.ParseSigned(token, []jose.SignatureAlgorithm{jose.RS256, jose.ES256})
-	if err != nil {
-		return nil, err
-	}
-	keys := k.set().Key(j.Signatures[0].Header.KeyID)
-	if len(keys) == 0 {
-		return nil, errors.New("no such key")
-	}
-	return j.Verify(keys[0])
-}
-
-func (k testSigner) set() *jose.JSONWebKeySet {
-	return &jose.JSONWebKeySet{Keys: []jose.JSONWebKey{
-		{Key: k.rsa.Public(), KeyID: "RS256", Algorithm: "RS256", Use: "sig"},
-		{Key: k.ec.Public(), KeyID: "ES256", Algorithm: "ES256", Use: "sig"}}}
-}
-
-func (k testSigner) JWKS() []byte {
-	b, _ := json.Marshal(k.set())
-	return b
 }

@@ -206,7 +206,7 @@ func TestDiscovery(t *testing.T) {
 		"response_types_supported": []any{"code"}, "request_uri_parameter_supported": false,
 		"code_challenge_methods_supported":               []any{"S256"},
 		"authorization_response_iss_parameter_supported": true,
-		"id_token_signing_alg_values_supported":          []any{"RS256", "ES256"}}
+		"id_token_signing_alg_values_supported":          []any{"RS256", "ES256", "EdDSA", "PS256"}}
 	for k, v := range want {
 		if diff := cmp.Diff(v, doc[k]); diff != "" {
 			t.Error(k, diff)
@@ -222,7 +222,7 @@ func TestDiscovery(t *testing.T) {
 		t.Error(w.Header())
 	}
 	var set struct{ Keys []map[string]any }
-	if err := json.Unmarshal(g.do(httptest.NewRequest("GET", "/jwks", nil)).Body.Bytes(), &set); err != nil || len(set.Keys) != 2 {
+	if err := json.Unmarshal(g.do(httptest.NewRequest("GET", "/jwks", nil)).Body.Bytes(), &set); err != nil || len(set.Keys) != 4 {
 		t.Error(err, set)
 	}
 }
