@@ -37,10 +37,7 @@ func openPostgres(ctx context.Context, c Config) (*pools, error) {
 	if err != nil {
 		return nil, errors.New("the database URL cannot be read") // err may quote its password
 	}
-	conf.MaxConns = 16
-	if c.MaxConns > 0 {
-		conf.MaxConns = int32(min(c.MaxConns, 10_000))
-	}
+	conf.MaxConns = int32(c.maxConns())
 	if _, set := conf.ConnConfig.RuntimeParams["application_name"]; !set {
 		conf.ConnConfig.RuntimeParams["application_name"] = "idp"
 	}

@@ -46,6 +46,13 @@ type Config struct {
 	Queries func(name string, took time.Duration, err error)
 }
 
+func (c Config) maxConns() int {
+	if c.MaxConns > 0 {
+		return min(c.MaxConns, 10_000)
+	}
+	return 16
+}
+
 // Store is an open database. It is safe for concurrent use.
 type Store struct {
 	Config
