@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"errors"
 	"mime"
 	"net/http"
@@ -69,7 +70,7 @@ func (o *oidc) fail(w http.ResponseWriter, r *http.Request, endpoint string, err
 	if e.Status >= http.StatusInternalServerError && r.Context().Err() == nil {
 		o.Logger.ErrorContext(r.Context(), "request failed", "endpoint", endpoint, "cause", root(err).Error())
 	}
-	o.Count(endpoint, e.Code)
+	o.Count(endpoint, cmp.Or(e.Code, "invalid_token"))
 	h := w.Header()
 	switch {
 	case e.Challenge == "Basic":

@@ -64,7 +64,8 @@ var errNotACode = errors.New("not a code of ours for this client")
 func (o *oidc) sealCode(c code, client string) string {
 	nonce := make([]byte, o.code.NonceSize(), 512)
 	_, _ = rand.Read(nonce) // never fails (crypto/rand since Go 1.24)
-	return codePrefix + base64.RawURLEncoding.EncodeToString(o.code.Seal(nonce, nonce, c.marshal(), []byte(client)))
+	sealed := o.code.Seal(nonce, nonce, c.marshal(), []byte(client))
+	return codePrefix + base64.RawURLEncoding.EncodeToString(sealed)
 }
 
 // openCode returns what a code stands for, expired or not.

@@ -34,17 +34,14 @@ type pageError struct {
 
 func (e *pageError) Error() string { return e.Code + ": " + e.Description }
 
-func invalidRequest(description string) *oauthError {
-	return &oauthError{Code: "invalid_request", Description: description, Status: http.StatusBadRequest}
+// bad is a refusal with status 400, which is that of most.
+func bad(code, description string) *oauthError {
+	return &oauthError{Code: code, Description: description, Status: http.StatusBadRequest}
 }
 
-func invalidGrant(description string) *oauthError {
-	return &oauthError{Code: "invalid_grant", Description: description, Status: http.StatusBadRequest}
-}
-
-func invalidScope(description string) *oauthError {
-	return &oauthError{Code: "invalid_scope", Description: description, Status: http.StatusBadRequest}
-}
+func invalidRequest(description string) *oauthError { return bad("invalid_request", description) }
+func invalidGrant(description string) *oauthError   { return bad("invalid_grant", description) }
+func invalidScope(description string) *oauthError   { return bad("invalid_scope", description) }
 
 // explain returns what an error is called on the wire. A fault of ours comes
 // back as server_error, and is for the caller to log.
@@ -79,11 +76,9 @@ func explainFosite(f *fosite.RFC6749Error) *oauthError {
 	case "invalid_scope", "scope_not_granted":
 		return invalidScope("the client is not registered for a requested scope")
 	case "unauthorized_client":
-		return &oauthError{Code: "unauthorized_client", Description: "the client may not use this grant type",
-			Status: http.StatusBadRequest}
+		return bad("unauthorized_client", "the client may not use this grant type")
 	case "unsupported_response_type":
-		return &oauthError{Code: "unsupported_response_type", Description: "only response_type=code is supported",
-			Status: http.StatusBadRequest}
+		return bad("unsupported_response_type", "only response_type=code is supported")
 	case "unsupported_response_mode":
 		return invalidRequest("response_mode is query or form_post")
 	}

@@ -76,6 +76,8 @@ type oidcConfig struct {
 	FormPost func(http.ResponseWriter, *http.Request, formPost) error
 	// Count is told how a request to an endpoint ended: "" or an error code.
 	Count func(endpoint, code string)
+	// Issued is told of every answer with tokens, by grant_type.
+	Issued func(grant string)
 }
 
 // oidc is the OpenID half of the provider. It is safe for concurrent use.
@@ -102,9 +104,13 @@ type grantStore interface {
 
 // open assembles the OpenID half.
 func (c oidcConfig) open(ctx context.Context) (*oidc, error) {
-	o := &oidc{oidcConfig: c, life: c.Lifetimes.fill(), issuer: strings.TrimSuffix(c.Issuer.String(), "/")}
+	o := &oidc{oidcConfig: c, life: c.Lifetimes.fill()}
+	o.issuer = strings.TrimSuffix(c.Issuer.String(), "/")
 	if c.Count == nil {
 		o.Count = func(string, string) {}
+	}
+	if c.Issued == nil {
+		o.Issued = func(string) {}
 	}
 	key, err := c.Store.Secret(ctx, "codes", chacha20poly1305.KeySize)
 	if err != nil {

@@ -51,7 +51,7 @@ func CheckRedirectURI(uri string) error {
 	switch {
 	case err != nil:
 		return errors.New("it is not a URI")
-	case strings.IndexFunc(uri, func(c rune) bool { return c <= 0x20 || c > 0x7e || strings.ContainsRune(`"<>\^{|}`, c) }) >= 0:
+	case strings.IndexFunc(uri, unfit) >= 0:
 		return errors.New("it has characters that a URI has only percent-encoded")
 	case u.Host == "" || u.Opaque != "":
 		return errors.New("it must be absolute, with a host")
@@ -66,6 +66,9 @@ func CheckRedirectURI(uri string) error {
 	}
 	return errors.New("it must be https, or http on the loopback interface")
 }
+
+// unfit reports characters that a URI never has as they are (RFC 3986).
+func unfit(c rune) bool { return c <= 0x20 || c > 0x7e || strings.ContainsRune("\"<>\\^`{|}", c) }
 
 func loopback(host string) bool {
 	return host == "127.0.0.1" || host == "::1" || host == "localhost"

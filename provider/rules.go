@@ -33,7 +33,7 @@ func (o *oidc) registered(ctx context.Context, req *authRequest) error {
 	var err error
 	req.client, err = o.client(ctx, req.form.Get("client_id"))
 	if err == nil && req.client == nil {
-		err = &oauthError{Code: "invalid_client", Description: "no such client", Status: http.StatusBadRequest}
+		err = bad("invalid_client", "no such client")
 	}
 	return err
 }
@@ -51,7 +51,7 @@ func mayRedirect(_ context.Context, req *authRequest) error {
 
 // answerable learns how to answer, errors included: the mode and the state.
 func answerable(_ context.Context, req *authRequest) error {
-	if s := req.form["state"]; len(s) == 1 && text(s[0]) && len(s[0]) <= 4096 {
+	if s := req.form["state"]; len(s) == 1 && text(s[0]) && len(s[0]) <= maxState {
 		req.state = s[0]
 	}
 	switch req.form.Get("response_mode") {
@@ -85,7 +85,7 @@ func once(_ context.Context, req *authRequest) error {
 func noObject(_ context.Context, req *authRequest) error {
 	for _, name := range []string{"request", "request_uri", "registration"} {
 		if req.form.Has(name) {
-			return &oauthError{Code: name + "_not_supported", Description: name + " is not supported"}
+			return bad(name+"_not_supported", name+" is not supported")
 		}
 	}
 	return nil
@@ -99,13 +99,17 @@ func codeOnly(_ context.Context, req *authRequest) error {
 	case "":
 		return invalidRequest("response_type is missing")
 	}
-	return &oauthError{Code: "unsupported_response_type", Description: "only response_type=code is supported"}
+	return bad("unsupported_response_type", "only response_type=code is supported")
 }
 
-// sized bounds what would travel on in codes, tokens and flows.
+// longest bounds what would travel on in codes, tokens and flows.
+var longest = map[string]int{"state": maxState, "nonce": 512, "scope": 1024, "redirect_uri": 2048,
+	"login_hint": 320, "ui_locales": 256, "claims": 4096, "id_token_hint": 8192, "acr_values": 512}
+
+const maxState = 4096
+
 func sized(_ context.Context, req *authRequest) error {
-	for name, most := range map[string]int{"state": 4096, "nonce": 512, "scope": 1024, "redirect_uri": 2048,
-		"login_hint": 320, "ui_locales": 256, "claims": 4096, "id_token_hint": 8192, "acr_values": 512} {
+	for name, most := range longest {
 		if len(req.form.Get(name)) > most {
 			return invalidRequest(name + " is too long")
 		}
@@ -191,7 +195,7 @@ func (o *oidc) claimed(_ context.Context, req *authRequest) error {
 	}
 	reaches := func(acr string) bool { return slices.Contains(asked.mustReach, any(acr)) }
 	if asked.mustReach != nil && !slices.ContainsFunc(acrValues, reaches) {
-		return &oauthError{Code: "unmet_authentication_requirements", Description: "the essential acr cannot be reached"}
+		return bad("unmet_authentication_requirements", "the essential acr cannot be reached")
 	}
 	req.subject = asked.subject
 	req.claims = asked.within(req.client)
@@ -230,12 +234,13 @@ func (o *oidc) parsedBy(ctx context.Context, req *authRequest) error {
 	}
 	r := &http.Request{Method: http.MethodGet, Form: form, PostForm: url.Values{}, Header: http.Header{}}
 	var err error
-	req.parsed, err = o.fosite.NewAuthorizeRequest(withWork(ctx, &work{client: req.client, request: req}), r)
+	ctx = withWork(ctx, &work{client: req.client, request: req})
+	req.parsed, err = o.fosite.NewAuthorizeRequest(ctx, r)
 	return err
 }
 
 func loginRequired() error {
-	return &oauthError{Code: "login_required", Description: "the person must sign in"}
+	return bad("login_required", "the person must sign in")
 }
 
 // subjectOf returns whom an ID token of ours is about.

@@ -33,6 +33,7 @@ func (o *oidc) token(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	o.Issued(form.Get("grant_type"))
 	resp.SetTokenType("Bearer")
 	resp.SetExpiresIn(job.tokens.AccessUntil.Sub(o.Now()))
 	return answerJSON(w, http.StatusOK, resp.ToMap())
@@ -48,8 +49,7 @@ func complete(form map[string][]string) error {
 	}
 	need, ok := needs[grant]
 	if !ok {
-		return &oauthError{Code: "unsupported_grant_type", Status: http.StatusBadRequest,
-			Description: "grant_type is authorization_code or refresh_token"}
+		return bad("unsupported_grant_type", "grant_type is authorization_code or refresh_token")
 	}
 	if strings.Join(form[need], "") == "" {
 		return invalidRequest(need + " is missing")
@@ -93,8 +93,8 @@ func narrow(req *fosite.AccessRequest, scope string) error {
 		return invalidScope("a scope was not granted before")
 	}
 	// In the order of the grant, so that all of them again is no narrowing.
-	left := slices.DeleteFunc(slices.Clone(has), func(s string) bool { return !slices.Contains(wanted, s) })
-	req.GrantedScope = left
+	dropped := func(s string) bool { return !slices.Contains(wanted, s) }
+	req.GrantedScope = slices.DeleteFunc(slices.Clone(has), dropped)
 	return nil
 }
 
