@@ -82,6 +82,7 @@ type Flow struct {
 	Request  Request
 	Revision int64
 	Started  time.Time
+	Finished time.Time // when its session was made: the auth_time; not stored here
 	Expires  time.Time
 }
 

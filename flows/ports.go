@@ -28,7 +28,8 @@ type FlowStore interface {
 	Advance(ctx context.Context, f *Flow, p Progress) error
 	// Finish does what Advance does for the last time and makes the session.
 	// A flow gives one session ever; a second finish is ErrStale. A lease or
-	// an epoch overtaken by a reset is account.ErrBusy.
+	// an epoch overtaken by a reset is account.ErrBusy. It sets f.Epoch and
+	// f.Finished to those of the session.
 	Finish(ctx context.Context, f *Flow, p Progress, s NewSession) error
 }
 

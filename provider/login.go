@@ -128,11 +128,10 @@ func (p *Provider) signedIn(w http.ResponseWriter, r *http.Request, f *flows.Flo
 		p.site.SeeOther(w, r, "/login")
 		return nil
 	}
-	now := p.engine.Now()
 	return p.explained(w, r, p.oidc.resume(w, r, f.Request, &store.Session{
 		ID: account.HashSecret(d.Session.Token), Account: d.Account, Practice: f.Practice,
-		Epoch: f.Epoch, AuthTime: now, Methods: d.Session.Methods, ACR: d.Session.ACR,
-		CreatedAt: now, SeenAt: now,
+		Epoch: f.Epoch, AuthTime: f.Finished, Methods: d.Session.Methods, ACR: d.Session.ACR,
+		CreatedAt: f.Finished, SeenAt: f.Finished,
 	}))
 }
 

@@ -106,11 +106,15 @@ func New(ctx context.Context, c Config) (*Provider, error) {
 	}
 	if p.oidc, err = (oidcConfig{
 		Issuer: c.Issuer, Store: c.Store, Keys: c.Keys, Directory: c.Directory,
-		Now: c.Store.Now, Logger: c.Logger, Locales: templates.Languages, Algorithms: c.Keys.Algorithms(),
-		Session: p.session, Begin: p.beginFor, FormPost: p.formPost, Count: c.Metrics.OIDC,
+		Now: c.Store.Now, Logger: c.Logger, Locales: templates.Languages(), Algorithms: c.Keys.Algorithms(),
+		Session: p.session, Begin: p.beginFor, FormPost: p.formPost, Count: c.Metrics.OIDC, Issued: c.Metrics.TokenIssued,
 	}).open(ctx); err != nil {
 		return nil, fmt.Errorf("openid: %w", err)
 	}
+	c.Metrics.Watch(metrics.Sources{
+		Locked: c.Store.LockedNow, Sessions: c.Store.SessionsActive, Mails: c.Store.MailStats,
+		Hashing: c.Hasher.Waiting, Keys: c.Keys.Until, Connections: c.Store.Connections,
+	})
 	p.public = p.routes()
 	return p, nil
 }

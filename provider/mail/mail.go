@@ -76,23 +76,23 @@ func New(c Config) (*Sender, error) {
 	var errs []error
 	keep := func(key string, err error) {
 		if err != nil {
-			errs = append(errs, fmt.Errorf("mail.%s: %w", key, err))
+			errs = append(errs, fmt.Errorf("%s: %w", key, err))
 		}
 	}
 	var err error
-	keep("host", c.checkHost())
+	keep("mail.host", c.checkHost())
 	s.from, err = parseNamed(c.From)
-	keep("from", err)
+	keep("mail.from", err)
 	if c.ReplyTo != "" {
 		s.replyTo, err = parseNamed(c.ReplyTo)
-		keep("reply_to", err)
+		keep("mail.reply_to", err)
 	}
 	if c.Support != "" {
 		s.support, err = parseNamed(c.Support)
-		keep("support", err)
+		keep("support.email", err)
 	}
 	s.tls, err = c.tlsConfig()
-	keep("ca_file", err)
+	keep("mail.ca_file", err)
 	return s, errors.Join(errs...)
 }
 

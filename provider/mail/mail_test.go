@@ -287,7 +287,7 @@ func script(l net.Listener, lines []string) {
 
 func TestNewNamesEveryFault(t *testing.T) {
 	_, err := New(Config{Host: "mail.example", Security: None, From: "a@b.example, c@d.example", ReplyTo: "x", Support: "y\r\nBcc: z@z.example", CAFile: "/no/such/file"})
-	for _, key := range []string{"mail.host", "mail.from", "mail.reply_to", "mail.support", "mail.ca_file"} {
+	for _, key := range []string{"mail.host", "mail.from", "mail.reply_to", "support.email", "mail.ca_file"} {
 		if err == nil || !strings.Contains(err.Error(), key) {
 			t.Errorf("%s is not named: %v", key, err)
 		}

@@ -26,12 +26,13 @@ func (s *Store) Finish(ctx context.Context, f *flows.Flow, p flows.Progress, n f
 	}
 	stale := false
 	var epoch int64
+	var when time.Time
 	err = s.update(ctx, func(t *tx) error {
 		g, err := t.hold(ctx, f, p.Lease)
 		if err != nil {
 			return err
 		}
-		epoch = g.Epoch
+		epoch, when = g.Epoch, at(t.now())
 		if p.Hash != "" {
 			if epoch, err = s.changePassword(ctx, t, f, p.Hash); err != nil {
 				return err
@@ -61,7 +62,7 @@ func (s *Store) Finish(ctx context.Context, f *flows.Flow, p flows.Progress, n f
 		return flows.ErrStale
 	}
 	if err == nil {
-		f.Epoch = epoch
+		f.Epoch, f.Finished = epoch, when
 	}
 	return err
 }

@@ -55,11 +55,16 @@ func (w *mailWorker) Work(ctx context.Context, job *river.Job[mailJob]) error {
 	return err
 }
 
-// NextRetry waits longer each time, but never for more than a minute: a link
-// lives for sixty.
+// NextRetry comes later each time.
 func (w *mailWorker) NextRetry(job *river.Job[mailJob]) time.Time {
+	return time.Now().Add(mailWait(job.Attempt))
+}
+
+// mailWait is the pause after so many attempts: never more than a minute, for
+// a link lives for sixty.
+func mailWait(attempts int) time.Duration {
 	waits := []time.Duration{time.Second, 5 * time.Second, 15 * time.Second, 30 * time.Second, time.Minute}
-	return time.Now().Add(waits[min(max(job.Attempt, 1), len(waits))-1])
+	return waits[min(max(attempts, 1), len(waits))-1]
 }
 
 func (w *mailWorker) giveUp(ctx context.Context, m *Mail, why error) error {
