@@ -1,0 +1,81 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/medximity/idp/provider/store"
+)
+
+// clientDoc is an app in JSON, in the words of RFC 7591 where it has them.
+type clientDoc struct {
+	ID              string   `json:"client_id"`
+	Secret          string   `json:"client_secret,omitempty"`
+	Name            string   `json:"client_name"`
+	Public          bool     `json:"public"`
+	RedirectURIs    []string `json:"redirect_uris"`
+	PostLogoutURIs  []string `json:"post_logout_redirect_uris"`
+	PKCE            string   `json:"pkce"`
+	Algorithm       string   `json:"id_token_signed_response_alg"`
+	ClaimsInIDToken bool     `json:"claims_in_id_token"`
+	Scopes          []string `json:"scopes,omitempty"`
+	FromConfig      bool     `json:"from_config"`
+}
+
+func document(c store.Client, secret string) clientDoc {
+	d := clientDoc{
+		ID: c.ID, Secret: secret, Name: c.Name, Public: c.Public, RedirectURIs: c.RedirectURIs,
+		PostLogoutURIs: c.PostLogoutURIs, PKCE: "required", Algorithm: c.Algorithm,
+		ClaimsInIDToken: c.ClaimsInIDToken, Scopes: c.Scopes, FromConfig: c.FromConfig,
+	}
+	if c.PKCEOptional {
+		d.PKCE = "optional"
+	}
+	if d.PostLogoutURIs == nil {
+		d.PostLogoutURIs = []string{}
+	}
+	return d
+}
+
+// printClient prints an app; its secret only when it was just made.
+func printClient(cmd *cobra.Command, c store.Client, secret string) error {
+	d := document(c, secret)
+	if wantsJSON(cmd) {
+		return printJSON(cmd, d)
+	}
+	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 4, 2, ' ', 0)
+	line := func(name, value string) { fmt.Fprintf(w, "%s\t%s\n", name, value) }
+	line("client_id", d.ID)
+	if secret != "" {
+		line("client_secret", secret+"  (shown only now)")
+	}
+	line("name", d.Name)
+	line("kind", kind(c))
+	line("redirect_uris", strings.Join(d.RedirectURIs, " "))
+	if len(d.PostLogoutURIs) > 0 {
+		line("post_logout_redirect_uris", strings.Join(d.PostLogoutURIs, " "))
+	}
+	line("pkce", d.PKCE)
+	line("algorithm", d.Algorithm)
+	line("claims_in_id_token", fmt.Sprint(d.ClaimsInIDToken))
+	return w.Flush()
+}
+
+func kind(c store.Client) string {
+	k := "confidential"
+	if c.Public {
+		k = "public"
+	}
+	if c.FromConfig {
+		k += ", from the configuration"
+	}
+	return k
+}
+
+func wantsJSON(cmd *cobra.Command) bool {
+	yes, err := cmd.Flags().GetBool("json")
+	return err == nil && yes
+}

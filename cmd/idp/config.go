@@ -1,0 +1,170 @@
+package main
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Config is the configuration manual: each field's key stands in its tag. A key
+// a.b_c comes from, the later one winning, the YAML file of --config
+//
+//	a:
+//	  b_c: value
+//
+// the environment variable IDP_A__B_C, or a flag where there is one. A Secret
+// can also come from a file that the key with _file at its end names (Docker,
+// Kubernetes): a.b_c_file or IDP_A__B_C_FILE. The zero value of a field is its
+// default. A key or a variable IDP_… that is not here refuses to start.
+type Config struct {
+	// Issuer is the URL by which apps and people reach us: https, without
+	// query and trailing slash, perhaps with a path. No default; serve needs it.
+	Issuer string `koanf:"issuer"`
+	// Listen is the address for people and apps. Default 127.0.0.1:8080.
+	Listen string `koanf:"listen"`
+	// TLSCert and TLSKey are PEM files. Default none: a proxy speaks TLS.
+	TLSCert string `koanf:"tls.cert"`
+	TLSKey  string `koanf:"tls.key"`
+	// Proxies are the networks (CIDR or address) whose X-Forwarded-For is
+	// believed. Default none: the peer's address counts.
+	Proxies []string `koanf:"proxies"`
+
+	// OperatorListen is the address of /metrics, /healthz and /readyz. Default
+	// 127.0.0.1:9090.
+	OperatorListen string `koanf:"operator.listen"`
+	// OperatorRemote allows OperatorListen off loopback, where its own network
+	// protects it. Default false.
+	OperatorRemote bool `koanf:"operator.allow_remote"`
+
+	// StoreURL is postgres://… or sqlite:PATH. It may hold a password. Default
+	// sqlite:idp.db, in the working folder.
+	StoreURL Secret `koanf:"store.url"`
+	// StoreMaxConns bounds the connections to PostgreSQL, of one server.
+	// Default 16.
+	StoreMaxConns int `koanf:"store.max_conns"`
+
+	// KeyRing is what secrets in the store are sealed with: the JSON that `idp
+	// keys new-ring` prints. It is not in the store; without it the store's
+	// secrets are lost. No default.
+	KeyRing Secret `koanf:"keys.ring"`
+	// KeysRotateEvery is how long a signing key signs. Default 2160h (90 days).
+	KeysRotateEvery time.Duration `koanf:"keys.rotate_every"`
+	// KeysOverlap is how long a key is published before it signs: longer than
+	// apps cache keys. It stays published for a day after. Default 24h.
+	KeysOverlap time.Duration `koanf:"keys.overlap"`
+
+	// MailHost is the mail server. No default; serve needs it.
+	MailHost string `koanf:"mail.host"`
+	// MailPort defaults to 587, to 465 with tls, to 25 with none.
+	MailPort int `koanf:"mail.port"`
+	// MailSecurity is starttls, tls, or none for a server on this machine.
+	// Default starttls; a server that does not offer it gets no mail.
+	MailSecurity string `koanf:"mail.security"`
+	// MailUsername and MailPassword authenticate us. Default none.
+	MailUsername string `koanf:"mail.username"`
+	MailPassword Secret `koanf:"mail.password"`
+	// MailFrom is the From address, with or without a name. serve needs it.
+	MailFrom string `koanf:"mail.from"`
+	// MailReplyTo is where answers go. Default none.
+	MailReplyTo string `koanf:"mail.reply_to"`
+	// MailCAFile is a PEM file of the certificates to trust for the mail
+	// server. Default the system's.
+	MailCAFile string `koanf:"mail.ca_file"`
+	// MailHELO is the name we greet with. Default the machine's.
+	MailHELO string `koanf:"mail.helo"`
+	// MailTimeout bounds one delivery. Default 15s.
+	MailTimeout time.Duration `koanf:"mail.timeout"`
+
+	// SupportEmail is where the contact form goes. serve needs it.
+	SupportEmail string `koanf:"support.email"`
+
+	// SessionIdle and SessionAbsolute end a session that is unseen for so
+	// long, or is so old. Default 1h (most: 1h) and 12h (most: 24h).
+	SessionIdle     time.Duration `koanf:"sessions.idle"`
+	SessionAbsolute time.Duration `koanf:"sessions.absolute"`
+
+	// PasswordMin is the least length of new passwords, in characters.
+	// Default 15, and not below it: the password is the only factor.
+	PasswordMin int `koanf:"passwords.min"`
+	// PasswordBlocklist is a file of passwords, one a line in any case, that
+	// are refused beside those built in. Default none.
+	PasswordBlocklist string `koanf:"passwords.blocklist_file"`
+
+	// LimitsExempt are networks (CIDR or address) without limits by source, as
+	// of one's own offices. The lock of an account has no exemption, and no
+	// setting. Default none.
+	LimitsExempt []string `koanf:"limits.exempt"`
+
+	// Clients are apps beside those of `idp client add`. One that leaves the
+	// configuration is removed at the next start. Default none.
+	Clients []ClientConfig `koanf:"clients"`
+
+	// LogLevel is debug, info, warn or error. Default info.
+	LogLevel string `koanf:"log.level"`
+}
+
+// ClientConfig is one app of the configuration file.
+type ClientConfig struct {
+	// ID is its client_id. Needed.
+	ID string `koanf:"id"`
+	// Name is what people see. Default the ID.
+	Name string `koanf:"name"`
+	// Secret is its client_secret, of 32 characters or more (`openssl rand
+	// -base64 32`). A confidential app needs it, or SecretFile.
+	Secret     Secret `koanf:"secret"`
+	SecretFile string `koanf:"secret_file"`
+	// Public apps (in a browser, on a phone) have no secret. Default false.
+	Public bool `koanf:"public"`
+	// RedirectURIs are where answers may go, compared byte for byte; only a
+	// loopback URI without a port stands for every port. At least one.
+	RedirectURIs []string `koanf:"redirect_uris"`
+	// PostLogoutURIs are where people may go after signing out. Default none.
+	PostLogoutURIs []string `koanf:"post_logout_redirect_uris"`
+	// PKCE is required or optional. Default required; public: always.
+	PKCE string `koanf:"pkce"`
+	// Algorithm signs its ID tokens. Default RS256.
+	Algorithm string `koanf:"algorithm"`
+	// Scopes are those it may ask for. Default the standard ones.
+	Scopes []string `koanf:"scopes"`
+	// ClaimsInIDToken puts the claims of the scopes into the ID token too, for
+	// brokers that never ask userinfo. Default false.
+	ClaimsInIDToken bool `koanf:"claims_in_id_token"`
+}
+
+// fill puts defaults where nothing was said.
+func (c *Config) fill() {
+	or(&c.Listen, "127.0.0.1:8080")
+	or(&c.OperatorListen, "127.0.0.1:9090")
+	or(&c.StoreURL, "sqlite:idp.db")
+	or(&c.KeysRotateEvery, 90*24*time.Hour)
+	or(&c.KeysOverlap, 24*time.Hour)
+	or(&c.MailSecurity, "starttls")
+	or(&c.MailTimeout, 15*time.Second)
+	or(&c.SessionIdle, time.Hour)
+	or(&c.SessionAbsolute, 12*time.Hour)
+	or(&c.PasswordMin, 15)
+	or(&c.LogLevel, "info")
+}
+
+func or[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Secret is a setting that is never printed.
+type Secret string
+
+const redacted = "[redacted]"
+
+// String hides the secret from formatting.
+func (Secret) String() string { return redacted }
+
+// GoString hides it from %#v.
+func (Secret) GoString() string { return redacted }
+
+// MarshalText hides it from JSON and YAML.
+func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+// LogValue hides it from logs.
+func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
