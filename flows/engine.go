@@ -97,7 +97,11 @@ func (e *Engine) Submit(ctx context.Context, f *Flow, v Visit, name StepName, fo
 		}
 		switch o := out.(type) {
 		case Again:
-			return e.show(ctx, s, step, &o)
+			t, err := e.show(ctx, s, step, &o)
+			if proven && err == nil {
+				t.Step = name // nothing was written: the form answers all of it again
+			}
+			return t, err
 		case Stop:
 			return &Turn{Stop: &o}, nil
 		case Passed:

@@ -96,6 +96,21 @@ func TestOneFormAnswersTwoSteps(t *testing.T) {
 	}
 }
 
+// What a wrong password leaves behind is the form as it was: the next try is
+// judged like the first.
+func TestEveryTryIsJudged(t *testing.T) {
+	h := newHouse(t)
+	f := h.begin(nil)
+	step := flows.StepName("identify")
+	for i := range int64(4) {
+		turn := h.submit(f, step, "identifier", "grace", "password", "wrong")
+		if turn.Again == nil || h.Hasher.Verified() != i+1 {
+			t.Fatalf("try %d gave %+v, %d judged", i+1, turn, h.Hasher.Verified())
+		}
+		step = turn.Step
+	}
+}
+
 func TestTheIdentifierMayComeAlone(t *testing.T) {
 	h := newHouse(t)
 	f := h.begin(nil)
