@@ -11,7 +11,7 @@ import (
 	"github.com/medximity/idp/flows/account"
 )
 
-func refusal(err error) error {
+func verdict(err error) error {
 	if r, ok := errors.AsType[*account.Refusal](err); ok {
 		return r.Err
 	}
@@ -39,7 +39,7 @@ func TestLockAtTheFifth(t *testing.T) {
 			r.Errorf("%d locks in the audit trail with their practice", n)
 		}
 		_, err := r.guard().Charge(ctx, r.Store, a)
-		if refusal(err) != account.ErrLocked {
+		if verdict(err) != account.ErrLocked {
 			r.Errorf("a sixth attempt: %v", err)
 		}
 		if _, ok, _ := r.ChargeGuard(ctx, a); ok {
@@ -57,7 +57,7 @@ func TestLockEndsAfterThirtyMinutes(t *testing.T) {
 		a := attempt(r.person("ann"))
 		until := r.wrong(a, 5).LockedUntil
 		r.Move(until.Sub(r.Now()) - time.Second)
-		if _, err := r.guard().Charge(ctx, r.Store, a); refusal(err) != account.ErrLocked {
+		if _, err := r.guard().Charge(ctx, r.Store, a); verdict(err) != account.ErrLocked {
 			r.Fatalf("at 29:59: %v", err)
 		}
 		r.Move(time.Second)
@@ -221,7 +221,7 @@ func (r *rig) storm(a account.Attempt, n int) int64 {
 	for range n {
 		wg.Go(func() {
 			l, err := r.guard().Charge(ctx, r.Store, a)
-			if why := refusal(err); why == account.ErrLocked || why == account.ErrBusy {
+			if why := verdict(err); why == account.ErrLocked || why == account.ErrBusy {
 				return
 			}
 			if err != nil {
@@ -299,7 +299,7 @@ func TestCapOfWrongPasswords(t *testing.T) {
 		if n := len(r.told(account.PasswordDisabled)); n != 1 {
 			r.Errorf("told %d times", n)
 		}
-		if _, err := r.guard().Charge(ctx, r.Store, a); refusal(err) != account.ErrDisabled {
+		if _, err := r.guard().Charge(ctx, r.Store, a); verdict(err) != account.ErrDisabled {
 			r.Errorf("the 101st: %v", err)
 		}
 		if _, ok, _ := r.ChargeGuard(ctx, a); ok {
@@ -324,11 +324,11 @@ func TestSourceLimits(t *testing.T) {
 			r.wrong(at(name, "192.0.2.1"), 5)
 		}
 		d := at("d", "192.0.2.1")
-		if _, err := r.guard().Charge(ctx, r.Store, d); refusal(err) != account.ErrLimited {
+		if _, err := r.guard().Charge(ctx, r.Store, d); verdict(err) != account.ErrLimited {
 			r.Errorf("after three locks: %v", err)
 		}
 		r.Move(account.SourceWindow) // failures are forgotten, locks are not
-		if _, err := r.guard().Charge(ctx, r.Store, d); refusal(err) != account.ErrLimited {
+		if _, err := r.guard().Charge(ctx, r.Store, d); verdict(err) != account.ErrLimited {
 			r.Errorf("after three locks and five minutes: %v", err)
 		}
 		r.Move(time.Hour)
@@ -348,7 +348,7 @@ func TestSourceLimits(t *testing.T) {
 		}
 		e := attempt("id-e")
 		e.Source = "192.0.2.2"
-		if _, err := r.guard().Charge(ctx, r.Store, e); refusal(err) != account.ErrLimited {
+		if _, err := r.guard().Charge(ctx, r.Store, e); verdict(err) != account.ErrLimited {
 			r.Errorf("after twenty failures: %v", err)
 		}
 		e.Source = "" // exempt, or a known browser
@@ -366,7 +366,7 @@ func TestRefusalIsOneStatement(t *testing.T) {
 		r.wrong(a, 5)
 		rows := r.count("SELECT COUNT(*) FROM audit")
 		r.asked()
-		if _, err := r.guard().Charge(context.Background(), r.Store, a); refusal(err) != account.ErrLocked {
+		if _, err := r.guard().Charge(context.Background(), r.Store, a); verdict(err) != account.ErrLocked {
 			r.Fatal(err)
 		}
 		if q := r.asked(); len(q) != 1 || q[0] != "ReadGuard" {

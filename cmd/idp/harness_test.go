@@ -1,0 +1,276 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/medximity/idp/provider/store/storetest"
+)
+
+// The tests of this folder run the real binary, built with -tags testclock so
+// that half an hour can pass without waiting for it.
+var binary = sync.OnceValues(func() (string, error) {
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		return "", err
+	}
+	out := filepath.Join(root, ".tmp", "idp-testclock")
+	cmd := exec.Command("go", "build", "-tags", "testclock", "-o", out, "./cmd/idp")
+	cmd.Dir = root
+	if b, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, b)
+	}
+	return out, nil
+})
+
+// idpBinary returns the path of the built binary.
+func idpBinary(t *testing.T) string {
+	t.Helper()
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// demo is a running `idp demo`, as its --json line describes it.
+type demo struct {
+	Issuer, App, Mail, Metrics string
+	People                     []demoPerson
+	Clients                    []demoClient
+
+	t       *testing.T
+	process *process
+}
+
+type demoPerson struct {
+	Email, Username, Password, Role, Practice string
+	TOTPSecret                                string `json:"totp_secret"`
+}
+
+type demoClient struct {
+	ID           string   `json:"client_id"`
+	Secret       string   `json:"client_secret"`
+	RedirectURIs []string `json:"redirect_uris"`
+}
+
+// startDemo runs the demo on a data folder of its own until the test ends.
+func startDemo(t *testing.T, args ...string) *demo {
+	t.Helper()
+	args = append([]string{"demo", "--json", "--addr", "127.0.0.1:0", "--data", t.TempDir()}, args...)
+	p := start(t, args...)
+	d := &demo{t: t, process: p}
+	line := p.firstLine(t)
+	if err := json.Unmarshal([]byte(line), d); err != nil {
+		t.Fatalf("demo --json printed %q: %v", line, err)
+	}
+	return d
+}
+
+// process is a running binary.
+type process struct {
+	cmd    *exec.Cmd
+	stdout *bufio.Reader
+	log    *logBuffer
+}
+
+// logBuffer keeps what a process wrote, for a test that fails.
+type logBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func start(t *testing.T, args ...string) *process {
+	t.Helper()
+	p := &process{cmd: exec.Command(idpBinary(t), args...), log: &logBuffer{}}
+	p.cmd.Stderr = p.log
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.stdout = bufio.NewReader(out)
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		p.stop(t)
+		if t.Failed() {
+			t.Logf("log of idp %s:\n%s", strings.Join(args, " "), tail(p.log.String(), 8000))
+		}
+	})
+	return p
+}
+
+func tail(s string, n int) string { return s[max(0, len(s)-n):] }
+
+// firstLine waits for the first line on standard output.
+func (p *process) firstLine(t *testing.T) string {
+	t.Helper()
+	lines := make(chan string, 1)
+	go func() {
+		line, _ := p.stdout.ReadString('\n')
+		lines <- line
+		_, _ = io.Copy(p.log, p.stdout)
+	}()
+	select {
+	case line := <-lines:
+		if line == "" {
+			t.Fatalf("idp printed nothing and ended:\n%s", p.log)
+		}
+		return line
+	case <-time.After(60 * time.Second):
+		t.Fatalf("idp printed nothing in a minute:\n%s", p.log)
+	}
+	return ""
+}
+
+// stop ends the process as an orchestrator does, and wants it to drain.
+func (p *process) stop(t *testing.T) {
+	if p.cmd.ProcessState != nil {
+		return
+	}
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	done := make(chan error, 1)
+	go func() { done <- p.cmd.Wait() }()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Errorf("idp did not shut down cleanly: %v", err)
+		}
+	case <-time.After(30 * time.Second):
+		_ = p.cmd.Process.Kill()
+		t.Error("idp did not shut down in 30 s")
+	}
+}
+
+// operator is the base of the operator listener.
+func (d *demo) operator() string { return strings.TrimSuffix(d.Metrics, "/metrics") }
+
+// pass moves the demo's clock.
+func (d *demo) pass(by time.Duration) {
+	d.t.Helper()
+	resp, err := http.Post(d.operator()+"/clock?by="+by.String(), "", nil)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		d.t.Fatalf("POST /clock: %s", resp.Status)
+	}
+}
+
+// metric returns the value of one series, as Prometheus would scrape it.
+func (d *demo) metric(series string) float64 {
+	d.t.Helper()
+	return scrape(d.t, d.Metrics, series)
+}
+
+func scrape(t *testing.T, url, series string) float64 {
+	t.Helper()
+	resp, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(body)) {
+		if rest, ok := strings.CutPrefix(line, series+" "); ok {
+			v, err := strconv.ParseFloat(strings.TrimSpace(rest), 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return v
+		}
+	}
+	t.Fatalf("%s has no series %s", url, series)
+	return 0
+}
+
+// received is a mail in the demo's inbox.
+type received struct{ To, Subject, Text, HTML string }
+
+// inbox returns the mails to an address, oldest first.
+func (d *demo) inbox(to string) []received {
+	d.t.Helper()
+	resp, err := http.Get(strings.TrimSuffix(d.Mail, "/") + "/messages")
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var all, mine []received
+	if err := json.NewDecoder(resp.Body).Decode(&all); err != nil {
+		d.t.Fatal(err)
+	}
+	for _, m := range all {
+		if m.To == to {
+			mine = append(mine, m)
+		}
+	}
+	return mine
+}
+
+// mails waits until the address has n mails; delivery is a background job.
+func (d *demo) mails(to string, n int) []received {
+	d.t.Helper()
+	var got []received
+	eventually(d.t, fmt.Sprintf("%d mails to %s", n, to), func() bool {
+		got = d.inbox(to)
+		return len(got) >= n
+	})
+	return got
+}
+
+// eventually polls for what another process does in its own time.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(30 * time.Second)
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("waited half a minute for %s", what)
+		}
+	}
+}
+
+func mustRead(t *testing.T, path string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
