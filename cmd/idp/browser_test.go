@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 )
@@ -62,10 +63,12 @@ func (c *chromium) run(actions ...chromedp.Action) {
 // open goes to an address in the same tab.
 func (c *chromium) open(address string) { c.t.Helper(); c.run(chromedp.Navigate(address)) }
 
-// fill types into the control with this id.
+// fill types into the control with this id, in place of what is in it.
 func (c *chromium) fill(id, value string) {
 	c.t.Helper()
-	c.run(chromedp.SetValue("#"+id, "", chromedp.ByQuery), chromedp.SendKeys("#"+id, value, chromedp.ByQuery))
+	c.run(chromedp.Focus("#"+id, chromedp.ByQuery),
+		input.DispatchKeyEvent(input.KeyDown).WithCommands([]string{"selectAll"}),
+		input.InsertText(value))
 }
 
 // click presses the control or link that the selector finds, and waits for the
