@@ -60,7 +60,7 @@ func (s *Store) RedeemCode(ctx context.Context, g Grant, code []byte, t Tokens) 
 		Scopes: strings.Join(g.Scopes, " "), AuthTime: micros(g.AuthTime),
 		Methods: strings.Join(g.Methods, " "), Acr: g.ACR, Requested: g.Requested,
 		AccessUntil: micros(t.AccessUntil), RefreshUntil: micros(t.RefreshUntil),
-		ExpiresAt: micros(g.ExpiresAt), Now: micros(s.Now()),
+		CreatedAt: micros(g.CreatedAt), ExpiresAt: micros(g.ExpiresAt), Now: micros(s.Now()),
 	})
 	if err != nil {
 		return fmt.Errorf("store: redeem code: %w", err)

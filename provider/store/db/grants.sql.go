@@ -197,9 +197,9 @@ SELECT
 	CAST($14 AS BIGINT)
 FROM sessions s
 JOIN guards g ON g.subject = s.account
-WHERE s.id = $15 AND s.account = $16 AND s.expires_at > $11
-	AND s.epoch = $17 AND g.epoch = s.epoch
-	AND g.disabled = false AND g.locked_until <= $11
+WHERE s.id = $15 AND s.account = $16 AND s.expires_at > $17
+	AND s.epoch = $18 AND g.epoch = s.epoch
+	AND g.disabled = false AND g.locked_until <= $17
 ON CONFLICT DO NOTHING
 `
 
@@ -214,12 +214,13 @@ type RedeemCodeParams struct {
 	Methods      string
 	Acr          string
 	Requested    string
-	Now          int64
+	CreatedAt    int64
 	AccessUntil  int64
 	RefreshUntil int64
 	ExpiresAt    int64
 	Session      []byte
 	Account      string
+	Now          int64
 	Epoch        int64
 }
 
@@ -239,12 +240,13 @@ func (q *Queries) RedeemCode(ctx context.Context, arg RedeemCodeParams) (int64, 
 		arg.Methods,
 		arg.Acr,
 		arg.Requested,
-		arg.Now,
+		arg.CreatedAt,
 		arg.AccessUntil,
 		arg.RefreshUntil,
 		arg.ExpiresAt,
 		arg.Session,
 		arg.Account,
+		arg.Now,
 		arg.Epoch,
 	)
 	if err != nil {

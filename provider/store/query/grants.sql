@@ -15,7 +15,7 @@ SELECT
 	NULLIF(COALESCE(sqlc.narg(refresh_hash), s.id), s.id) AS refresh_hash,
 	CAST(@scopes AS TEXT),
 	CAST(@auth_time AS BIGINT), CAST(@methods AS TEXT), CAST(@acr AS TEXT),
-	CAST(@requested AS TEXT), CAST(@now AS BIGINT),
+	CAST(@requested AS TEXT), CAST(@created_at AS BIGINT),
 	CAST(@access_until AS BIGINT), CAST(@refresh_until AS BIGINT),
 	CAST(@expires_at AS BIGINT)
 FROM sessions s
