@@ -63,27 +63,34 @@ type theDemo struct {
 }
 
 // newDemo makes the data folder, the store, the people and the listeners.
-func newDemo(ctx context.Context, f demoFlags) (d *theDemo, err error) {
-	d = &theDemo{house: &house{}}
-	defer func() {
-		if err != nil {
-			d.close()
-		}
-	}()
-	if d.data, err = dataFolder(f.data); err != nil {
+func newDemo(ctx context.Context, f demoFlags) (*theDemo, error) {
+	d := &theDemo{}
+	if err := d.build(ctx, f); err != nil {
+		d.close()
 		return nil, err
+	}
+	return d, nil
+}
+
+func (d *theDemo) build(ctx context.Context, f demoFlags) (err error) {
+	if d.data, err = dataFolder(f.data); err != nil {
+		return err
 	}
 	ring, err := demoRing(filepath.Join(d.data, "ring.json"))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	public, err := listenOnLoopback(f.addr)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	d.issuer = "http://" + public.Addr().String()
+	issuer, err := url.Parse(d.issuer)
+	if err != nil {
+		return err
+	}
 	if d.mailbox, err = openMailbox(filepath.Join(d.data, "mail"), beside(public, 2)); err != nil {
-		return nil, err
+		return err
 	}
 	c := demoConfig(f, d, ring, beside(public, 1010))
 	sc, err := c.store()
@@ -91,24 +98,20 @@ func newDemo(ctx context.Context, f demoFlags) (d *theDemo, err error) {
 		err = store.Migrate(ctx, sc)
 	}
 	if err != nil {
-		return nil, err
-	}
-	issuer, err := url.Parse(d.issuer)
-	if err != nil {
-		return nil, err
+		return err
 	}
 	if d.house, err = c.assemble(ctx, issuer, c.logger(os.Stderr)); err != nil {
-		return nil, err
+		return err
 	}
 	d.house.public = public
 	if err := d.house.listen(c); err != nil {
-		return nil, err
+		return err
 	}
 	if d.clients, err = seedDemo(ctx, d.house.store, ring); err != nil {
-		return nil, fmt.Errorf("people of the demo: %w", err)
+		return fmt.Errorf("people of the demo: %w", err)
 	}
 	d.apps, err = openDemoApps(d.issuer, d.clients, beside(public, 1))
-	return d, err
+	return err
 }
 
 func demoConfig(f demoFlags, d *theDemo, ring []byte, operator string) *Config {
@@ -241,5 +244,7 @@ func (d *theDemo) close() {
 	if d.apps != nil {
 		d.apps.close()
 	}
-	d.house.close()
+	if d.house != nil {
+		d.house.close()
+	}
 }

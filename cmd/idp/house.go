@@ -34,46 +34,49 @@ type house struct {
 
 // assemble makes the parts that the configuration describes and gives them to
 // the provider.
-func (c *Config) assemble(ctx context.Context, issuer *url.URL, log *slog.Logger) (h *house, err error) {
-	h = &house{log: log}
-	defer func() {
-		if err != nil {
-			h.close()
-		}
-	}()
+func (c *Config) assemble(ctx context.Context, issuer *url.URL, log *slog.Logger) (*house, error) {
+	h := &house{log: log}
+	if err := h.build(ctx, c, issuer); err != nil {
+		h.close()
+		return nil, err
+	}
+	return h, nil
+}
+
+func (h *house) build(ctx context.Context, c *Config, issuer *url.URL) error {
 	known, err := blocklist(c.PasswordBlocklist)
 	if err != nil {
-		return nil, fmt.Errorf("passwords.blocklist_file: %w", err)
+		return fmt.Errorf("passwords.blocklist_file: %w", err)
 	}
 	m := metrics.New()
 	sc, err := c.store()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	sc.Logger, sc.Observe, sc.Queries = log, m.Observe, m.Query
+	sc.Logger, sc.Observe, sc.Queries = h.log, m.Observe, m.Query
 	if h.store, err = store.Open(ctx, sc); err != nil {
-		return nil, err
+		return err
 	}
 	signing, err := keys.Open(ctx, h.store, c.keys())
 	if err != nil {
-		return nil, fmt.Errorf("keys: %w", err)
+		return fmt.Errorf("keys: %w", err)
 	}
 	hasher := &account.Hasher{Observe: m.Hashed}
 	people := store.People{Store: h.store, Hasher: hasher}
 	sender, err := c.mailer(issuer, people)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	proxies, _ := prefixes(c.Proxies) // checked already
 	exempt, _ := prefixes(c.LimitsExempt)
 	h.provider, err = provider.New(ctx, provider.Config{
 		Issuer: issuer, Store: h.store, Directory: people, Keys: signing, Hasher: hasher,
-		Metrics: m, Mail: sender, Logger: log,
+		Metrics: m, Mail: sender, Logger: h.log,
 		Rules:   account.PasswordRules{Min: c.PasswordMin, Known: known},
 		Proxies: proxies, Exempt: exempt, Idle: c.SessionIdle, Absolute: c.SessionAbsolute,
 		From: c.MailFrom,
 	})
-	return h, err
+	return err
 }
 
 // mailer makes what sends mails.

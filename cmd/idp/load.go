@@ -60,6 +60,9 @@ func (p *problems) decode(k *koanf.Koanf) *Config {
 		if path == "" {
 			continue
 		}
+		if k.Exists(key) {
+			p.add(key, errors.New("is set twice: by itself, and by "+key+"_file"))
+		}
 		k.Delete(key + "_file")
 		p.add(key, k.Set(key, p.secretFile(key+"_file", path)))
 	}
@@ -71,8 +74,15 @@ func (p *problems) decode(k *koanf.Koanf) *Config {
 			mapstructure.StringToTimeDurationHookFunc(), mapstructure.StringToSliceHookFunc(",")),
 	}})
 	p.decoding(err)
+	for _, key := range k.Keys() {
+		if !slices.Contains(allKeys(), key) {
+			p.unknown(key)
+		}
+	}
 	for _, key := range meta.Unused {
-		p.unknown(key)
+		if strings.HasPrefix(key, "clients[") {
+			p.unknown(key)
+		}
 	}
 	for i := range c.Clients {
 		if path := c.Clients[i].SecretFile; path != "" {
