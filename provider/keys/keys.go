@@ -51,7 +51,8 @@ func algorithms() []string { return []string{"RS256", "ES256", "EdDSA", "PS256"}
 type keyStore interface {
 	Now() time.Time
 	SigningKeys(ctx context.Context) ([]store.SigningKey, error)
-	ChangeKeys(ctx context.Context, actor string, decide func(time.Time, []store.SigningKey) store.KeyChange) error
+	ChangeKeys(ctx context.Context, actor string,
+		decide func(time.Time, []store.SigningKey) store.KeyChange) error
 }
 
 // Keys signs, verifies and publishes. It is safe for concurrent use. What it
@@ -76,7 +77,8 @@ func open(ctx context.Context, s keyStore, c Config) (*Keys, error) {
 		c.Overlap = 24 * time.Hour
 	}
 	if c.Overlap < 2*oldAfter || c.RotateEvery <= c.Overlap {
-		return nil, fmt.Errorf("keys: a key must be published for %s at least, and sign for longer than that", 2*oldAfter)
+		return nil, fmt.Errorf("keys: a key must be published for %s at least, and sign for longer",
+			2*oldAfter)
 	}
 	k := &Keys{config: c, store: s}
 	if err := k.change(ctx, "", missing); err != nil {
@@ -146,6 +148,9 @@ func (k *Keys) RotateIfDue(ctx context.Context) error {
 	})
 }
 
+// dueFunc says whether an algorithm needs a new key, given its last, or nil.
+type dueFunc = func(now time.Time, last *store.SigningKey) bool
+
 // missing is due when an algorithm has no key.
 func missing(_ time.Time, last *store.SigningKey) bool { return last == nil }
 
@@ -153,7 +158,7 @@ func missing(_ time.Time, last *store.SigningKey) bool { return last == nil }
 // each, and retires those before them. Keys are made first, for that takes
 // long, and whether they are needed is asked again when nobody else changes
 // anything.
-func (k *Keys) change(ctx context.Context, actor string, due func(time.Time, *store.SigningKey) bool) error {
+func (k *Keys) change(ctx context.Context, actor string, due dueFunc) error {
 	have, err := k.store.SigningKeys(ctx)
 	if err != nil {
 		return err
@@ -170,10 +175,11 @@ func (k *Keys) change(ctx context.Context, actor string, due func(time.Time, *st
 		made = append(made, key)
 	}
 	if len(made) > 0 {
-		err = k.store.ChangeKeys(ctx, actor, func(now time.Time, have []store.SigningKey) (c store.KeyChange) {
+		err = k.store.ChangeKeys(ctx, actor, func(now time.Time, have []store.SigningKey) store.KeyChange {
+			var c store.KeyChange
 			for _, key := range made {
 				if old := last(have, key.Algorithm); due(now, old) {
-					c.Add, c.Retire = k.succeed(now, old, key, c)
+					k.succeed(&c, now, old, key)
 				}
 			}
 			return c
@@ -186,7 +192,7 @@ func (k *Keys) change(ctx context.Context, actor string, due func(time.Time, *st
 }
 
 // succeed has a new key follow an old one. The first of all signs at once.
-func (k *Keys) succeed(now time.Time, old *store.SigningKey, key store.SigningKey, c store.KeyChange) (add, retire []store.SigningKey) {
+func (k *Keys) succeed(c *store.KeyChange, now time.Time, old *store.SigningKey, key store.SigningKey) {
 	key.SignsAt = now
 	if old != nil {
 		key.SignsAt = now.Add(k.config.Overlap)
@@ -197,12 +203,14 @@ func (k *Keys) succeed(now time.Time, old *store.SigningKey, key store.SigningKe
 		old.RetiresAt, old.RemovedAt = key.SignsAt, key.SignsAt.Add(keepFor)
 		c.Retire = append(c.Retire, *old)
 	}
-	return append(c.Add, key), c.Retire
+	c.Add = append(c.Add, key)
 }
 
 // last returns the key of an algorithm that no other follows, or nil.
 func last(have []store.SigningKey, alg string) *store.SigningKey {
-	i := slices.IndexFunc(have, func(k store.SigningKey) bool { return k.Algorithm == alg && k.RetiresAt.IsZero() })
+	i := slices.IndexFunc(have, func(k store.SigningKey) bool {
+		return k.Algorithm == alg && k.RetiresAt.IsZero()
+	})
 	if i < 0 {
 		return nil
 	}

@@ -55,7 +55,8 @@ func (f factory) counter(name, help string, labels ...label) *counter {
 	for i, l := range labels {
 		names[i] = l.name
 	}
-	c := &counter{prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + name, Help: help}, names), labels}
+	opts := prometheus.CounterOpts{Name: prefix + name, Help: help}
+	c := &counter{prometheus.NewCounterVec(opts, names), labels}
 	f.MustRegister(c.vec)
 	c.zero()
 	return c
@@ -68,7 +69,8 @@ func (f factory) histogram(name, help string, buckets []float64) prometheus.Hist
 }
 
 func (f factory) histograms(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
-	h := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: prefix + name, Help: help, Buckets: buckets}, labels)
+	opts := prometheus.HistogramOpts{Name: prefix + name, Help: help, Buckets: buckets}
+	h := prometheus.NewHistogramVec(opts, labels)
 	f.MustRegister(h)
 	return h
 }

@@ -46,7 +46,8 @@ func New() *Metrics {
 		flowsStarted: f.counter("flows_started_total", "Sign-ins and recoveries begun.", flowKinds()),
 		flowsFinished: f.counter("flows_finished_total", "Sign-ins and recoveries ended, by how.",
 			flowKinds(), label{"result", []string{"done"}}),
-		oidcRequests: f.counter("oidc_requests_total", "Requests to the protocol's endpoints, by how they were answered.",
+		oidcRequests: f.counter("oidc_requests_total",
+			"Requests to the protocol's endpoints, by how they were answered.",
 			endpoints(), oidcErrors()),
 		tokensIssued: f.counter("tokens_issued_total", "Answers with tokens, by what they were given for.",
 			label{"grant", []string{"authorization_code", "refresh_token"}}),
@@ -57,9 +58,11 @@ func New() *Metrics {
 			label{"result", []string{"sent", "dropped", "failed"}}),
 		mailSeconds: f.histogram("mail_delivery_seconds", "How long an attempt to send a mail took.",
 			[]float64{.05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}),
-		hashSeconds: f.histograms("password_hash_duration_seconds", "How long a password hash took, its wait not counted.",
+		hashSeconds: f.histograms("password_hash_duration_seconds",
+			"How long a password hash took, its wait not counted.",
 			[]float64{.01, .025, .05, .075, .1, .25, .5, 1}, "op"),
-		querySeconds: f.histograms("db_query_duration_seconds", "How long a statement took, by its name in our source.",
+		querySeconds: f.histograms("db_query_duration_seconds",
+			"How long a statement took, by its name in our source.",
 			[]float64{.0005, .001, .0025, .005, .01, .025, .1, .5, 2.5}, "query"),
 		requestSeconds: f.histograms("http_request_duration_seconds", "How long a request took.",
 			prometheus.DefBuckets, "route", "method", "code"),
@@ -139,9 +142,10 @@ func endpoints() label {
 // oidcErrors are the codes that we answer with (RFC 6749 sections 4.1.2.1 and
 // 5.2, RFC 6750 section 3.1, OIDC Core section 3.1.2.6).
 func oidcErrors() label {
-	return label{"error", []string{"none", "access_denied", "account_selection_required", "consent_required",
-		"insufficient_scope", "interaction_required", "invalid_client", "invalid_grant", "invalid_request",
-		"invalid_scope", "invalid_token", "login_required", "request_not_supported", "request_uri_not_supported",
+	return label{"error", []string{"none", "access_denied", "account_selection_required",
+		"consent_required", "insufficient_scope", "interaction_required", "invalid_client",
+		"invalid_grant", "invalid_request", "invalid_scope", "invalid_token",
+		"login_required", "request_not_supported", "request_uri_not_supported",
 		"registration_not_supported", "server_error", "temporarily_unavailable", "unauthorized_client",
 		"unmet_authentication_requirements", "unsupported_grant_type", "unsupported_response_type",
 		"unsupported_token_type"}}

@@ -28,27 +28,30 @@ func newPeople(f factory) people {
 			step, label{"outcome", []string{"passed", "failed", "refused"}}),
 		failures: f.counter("login_failures_total", "Sign-ins that failed or were refused, by why.",
 			label{"factor", []string{account.Password.String(), account.SecondFactor.String()}},
-			label{"reason", reasons(account.BadCredentials, account.UnknownUser, account.LockedOut, account.Disabled,
-				account.RateLimited, account.UpstreamError, account.TooBusy, account.Lapsed)}),
+			label{"reason", reasons(account.BadCredentials, account.UnknownUser, account.LockedOut,
+				account.Disabled, account.RateLimited, account.UpstreamError, account.TooBusy, account.Lapsed)}),
 		logins: f.counter("logins_total", "Completed sign-ins, by how.",
 			label{"method", []string{"password"}}),
 		lockouts: f.counter("lockouts_total", "Locks, by the step whose failures made them.", step),
-		cleared: f.counter("lockouts_cleared_total", "Locks ended, by what.", label{"by", []string{string(account.ByTimeout),
-			string(account.ByReset), string(account.ByOwner), string(account.BySupport)}}),
+		cleared: f.counter("lockouts_cleared_total", "Locks ended, by what.",
+			label{"by", bys(account.ByTimeout, account.ByReset, account.ByOwner, account.BySupport)}),
 		recovery: f.histogram("lockout_recovery_seconds", "From a lock to the next completed sign-in.",
 			[]float64{60, 300, 600, 1200, 1800, 2400, 3600, 7200, 14400, 86400}),
 		resetAsked: f.counter("password_reset_requests_total",
 			"Requests for a reset link. mail_error counts links that could not be delivered, once more.",
 			label{"result", reasons(account.Sent, account.NoAccount, account.RateLimited, account.MailError)}),
 		resetOpened: f.counter("password_reset_links_total", "Reset links opened, by what they were worth.",
-			label{"result", reasons(account.Valid, account.Expired, account.Superseded, account.Used, account.Unknown)}),
+			label{"result", reasons(account.Valid, account.Expired, account.Superseded,
+				account.Used, account.Unknown)}),
 		resetDone: f.counter("password_resets_completed_total", "Passwords set anew, by who had asked.",
-			label{"initiator", []string{string(account.BySelf), string(account.ByOwner), string(account.BySupport)}}),
+			label{"initiator", bys(account.BySelf, account.ByOwner, account.BySupport)}),
 		resetTook: f.histogram("password_reset_completion_seconds", "From a reset link's making to the new password.",
 			[]float64{30, 60, 120, 300, 600, 900, 1800, 3600}),
-		reused: f.counter("refresh_token_reuse_total", "Families of tokens revoked because a code or refresh token came twice."),
+		reused: f.counter("refresh_token_reuse_total",
+			"Families of tokens revoked because a code or refresh token came twice."),
 		sessionsEnded: f.counter("sessions_revoked_total", "Sessions ended before their time, by why.",
-			label{"reason", reasons(account.SignedOut, account.ResetDone, account.Replaced, account.OperatorSaid)}),
+			label{"reason", reasons(account.SignedOut, account.ResetDone,
+				account.Replaced, account.OperatorSaid)}),
 		audit: f.counter("audit_events_total", "Rows written to the audit trail.", label{"event", kinds()}),
 	}
 }
@@ -104,13 +107,22 @@ func (p *people) signedIn(e account.Event) {
 // audited reports whether an event has an audit row. Refusals and links that
 // nobody was sent have none, so that a flood cannot fill the trail.
 func audited(e account.Event) bool {
-	return e.Kind != account.SignInRefused && (e.Kind != account.ResetOpened || e.Reason != account.Unknown)
+	madeUp := e.Kind == account.ResetOpened && e.Reason == account.Unknown
+	return e.Kind != account.SignInRefused && !madeUp
 }
 
 func reasons(all ...account.Reason) []string {
 	text := make([]string, len(all))
 	for i, r := range all {
 		text[i] = string(r)
+	}
+	return text
+}
+
+func bys(all ...account.By) []string {
+	text := make([]string, len(all))
+	for i, b := range all {
+		text[i] = string(b)
 	}
 	return text
 }

@@ -125,8 +125,8 @@ func (s *Store) PutClient(ctx context.Context, c Client, actor string) error {
 		return fmt.Errorf("store: client: %w", err)
 	}
 	err = s.update(ctx, func(t *tx) error {
-		created, err := t.PutClient(ctx, db.PutClientParams{ID: c.ID, Name: c.Name, SecretHash: c.SecretHash,
-			Document: string(document), FromConfig: c.FromConfig, Now: t.now()})
+		created, err := t.PutClient(ctx, db.PutClientParams{ID: c.ID, Name: c.Name,
+			SecretHash: c.SecretHash, Document: string(document), FromConfig: c.FromConfig, Now: t.now()})
 		if missing(err) {
 			return nil
 		}
@@ -153,7 +153,8 @@ func (s *Store) RemoveClient(ctx context.Context, id, actor string) error {
 		if n == 0 {
 			return ErrNoClient
 		}
-		t.tell(account.Event{Kind: account.ClientChanged, Subject: id, Actor: actor, Reason: clientRemoved})
+		t.tell(account.Event{Kind: account.ClientChanged, Subject: id, Actor: actor,
+			Reason: clientRemoved})
 		return nil
 	})
 	s.clients.put(id, nil)

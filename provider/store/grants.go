@@ -92,14 +92,14 @@ func (s *Store) GrantByAccess(ctx context.Context, access []byte) (*Grant, *dire
 	if err != nil {
 		return nil, nil, fmt.Errorf("store: access token: %w", err)
 	}
-	g := grantOf(grantRow{r.ID, r.Client, r.Account, r.Practice, r.Epoch, r.Session, r.Scopes, r.AuthTime,
-		r.Methods, r.Acr, r.Requested, r.CreatedAt, r.AccessUntil, r.RefreshUntil, r.ExpiresAt})
+	g := grantOf(grantRow{r.ID, r.Client, r.Account, r.Practice, r.Epoch, r.Session, r.Scopes,
+		r.AuthTime, r.Methods, r.Acr, r.Requested, r.CreatedAt, r.AccessUntil, r.RefreshUntil, r.ExpiresAt})
 	if r.Person == "" {
 		return g, nil, nil
 	}
-	e, err := entryOf(db.PersonRow{ID: r.Person, Practice: r.PersonPractice, Role: r.Role, Username: r.Username,
-		Email: r.Email, EmailVerified: r.EmailVerified, Name: r.Name, Locale: r.Locale, Claims: r.Claims,
-		MustChange: r.MustChange, Disabled: r.Disabled, Version: r.Version})
+	e, err := entryOf(db.PersonRow{ID: r.Person, Practice: r.PersonPractice, Role: r.Role,
+		Username: r.Username, Email: r.Email, EmailVerified: r.EmailVerified, Name: r.Name,
+		Locale: r.Locale, Claims: r.Claims, MustChange: r.MustChange, Disabled: r.Disabled, Version: r.Version})
 	return g, e, err
 }
 
@@ -114,8 +114,8 @@ func (s *Store) Grant(ctx context.Context, id string) (g *Grant, refresh []byte,
 	if err != nil {
 		return nil, nil, false, fmt.Errorf("store: grant: %w", err)
 	}
-	g = grantOf(grantRow{r.ID, r.Client, r.Account, r.Practice, r.Epoch, r.Session, r.Scopes, r.AuthTime,
-		r.Methods, r.Acr, r.Requested, r.CreatedAt, r.AccessUntil, r.RefreshUntil, r.ExpiresAt})
+	g = grantOf(grantRow{r.ID, r.Client, r.Account, r.Practice, r.Epoch, r.Session, r.Scopes,
+		r.AuthTime, r.Methods, r.Acr, r.Requested, r.CreatedAt, r.AccessUntil, r.RefreshUntil, r.ExpiresAt})
 	return g, r.RefreshHash, r.Live, nil
 }
 

@@ -39,7 +39,7 @@ const (
 	sweepEvery  = 10 * time.Minute
 	rotateEvery = time.Hour
 	jobFor      = time.Minute     // a job's longest run
-	rescueAfter = 2 * time.Minute // of a crash; longer than a job runs, so that none runs twice at once
+	rescueAfter = 2 * time.Minute // of a crash; longer than jobFor, so that none runs twice at once
 )
 
 // newQueue returns the client that only inserts jobs.
@@ -94,8 +94,12 @@ func (s *Store) Work(ctx context.Context, w Workers) (stop func(context.Context)
 func (s *Store) workers(w Workers) *river.Workers {
 	all := river.NewWorkers()
 	river.AddWorker(all, &mailWorker{store: s, send: w.SendMail})
-	river.AddWorker(all, upkeep[clearJob](func(ctx context.Context) error { return s.clearExpiredLocks(ctx, batch) }))
-	river.AddWorker(all, upkeep[sweepJob](func(ctx context.Context) error { return s.sweep(ctx, w.AuditFor) }))
+	river.AddWorker(all, upkeep[clearJob](func(ctx context.Context) error {
+		return s.clearExpiredLocks(ctx, batch)
+	}))
+	river.AddWorker(all, upkeep[sweepJob](func(ctx context.Context) error {
+		return s.sweep(ctx, w.AuditFor)
+	}))
 	river.AddWorker(all, upkeep[rotateJob](func(ctx context.Context) error {
 		if w.RotateKeys == nil {
 			return nil
@@ -165,15 +169,18 @@ func (w *upkeepWorker[T]) Work(ctx context.Context, _ *river.Job[T]) error { ret
 type faults struct{ log *slog.Logger }
 
 // HandleError logs an error, unless it is the end of a shutdown's patience.
-func (f faults) HandleError(ctx context.Context, job *rivertype.JobRow, err error) *river.ErrorHandlerResult {
+func (f faults) HandleError(ctx context.Context, job *rivertype.JobRow,
+	err error) *river.ErrorHandlerResult {
 	if !errors.Is(err, context.Canceled) {
-		f.log.WarnContext(ctx, "a background job failed", "job", job.Kind, "attempt", job.Attempt, "cause", err.Error())
+		f.log.WarnContext(ctx, "a background job failed", "job", job.Kind,
+			"attempt", job.Attempt, "cause", err.Error())
 	}
 	return nil
 }
 
 // HandlePanic logs a fault of this program.
-func (f faults) HandlePanic(ctx context.Context, job *rivertype.JobRow, _ any, trace string) *river.ErrorHandlerResult {
+func (f faults) HandlePanic(ctx context.Context, job *rivertype.JobRow,
+	_ any, trace string) *river.ErrorHandlerResult {
 	f.log.ErrorContext(ctx, "a background job panicked", "job", job.Kind, "trace", trace)
 	return nil
 }

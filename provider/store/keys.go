@@ -37,8 +37,8 @@ func (s *Store) signingKeys(ctx context.Context, q *db.Queries) ([]SigningKey, e
 		if err != nil {
 			return nil, err
 		}
-		keys[i] = SigningKey{ID: r.ID, Algorithm: r.Algorithm, Private: private, CreatedAt: at(r.CreatedAt),
-			SignsAt: at(r.SignsAt), RetiresAt: at(r.RetiresAt), RemovedAt: at(r.RemovedAt)}
+		keys[i] = SigningKey{ID: r.ID, Algorithm: r.Algorithm, Private: private,
+			CreatedAt: at(r.CreatedAt), SignsAt: at(r.SignsAt), RetiresAt: at(r.RetiresAt), RemovedAt: at(r.RemovedAt)}
 	}
 	return keys, nil
 }
@@ -56,7 +56,8 @@ const keysName = "signing keys"
 // ChangeKeys lets decide say what becomes of the keys there are, and does it,
 // all in one transaction: of two replicas that rotate at once, the second
 // decides on what the first left. decide must be quick and do nothing else.
-func (s *Store) ChangeKeys(ctx context.Context, actor string, decide func(now time.Time, have []SigningKey) KeyChange) error {
+func (s *Store) ChangeKeys(ctx context.Context, actor string,
+	decide func(now time.Time, have []SigningKey) KeyChange) error {
 	if _, err := s.Secret(ctx, keysName, 1); err != nil {
 		return err
 	}

@@ -43,8 +43,8 @@ func (s *Store) queueMail(ctx context.Context, t *tx, m Mail) error {
 		return fmt.Errorf("store: mail: %w", err)
 	}
 	m.ID = rand.Text()
-	err = t.AddMail(ctx, db.AddMailParams{ID: m.ID, Template: m.Template, Subject: m.Subject, Locale: m.Locale,
-		Data: s.Ring.Seal(data, "mails", "data", m.ID), Now: t.now()})
+	err = t.AddMail(ctx, db.AddMailParams{ID: m.ID, Template: m.Template, Subject: m.Subject,
+		Locale: m.Locale, Data: s.Ring.Seal(data, "mails", "data", m.ID), Now: t.now()})
 	if err != nil {
 		return fmt.Errorf("store: mail: %w", err)
 	}
@@ -98,7 +98,8 @@ func (s *Store) killMail(ctx context.Context, m *Mail) error {
 			return fmt.Errorf("store: mail: %w", err)
 		}
 		if n == 1 && m.Template == resetMail {
-			t.tell(account.Event{Kind: account.ResetRequested, Subject: m.Subject, Reason: account.MailError})
+			t.tell(account.Event{Kind: account.ResetRequested, Subject: m.Subject,
+				Reason: account.MailError})
 		}
 		return nil
 	})

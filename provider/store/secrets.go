@@ -33,7 +33,8 @@ func (s *Store) Secret(ctx context.Context, name string, bytes int) ([]byte, err
 func (s *Store) makeSecret(ctx context.Context, name string, bytes int) ([]byte, error) {
 	b := make([]byte, bytes)
 	_, _ = rand.Read(b) // never fails (crypto/rand since Go 1.24)
-	err := s.w.AddSecret(ctx, db.AddSecretParams{Name: name, Sealed: s.Ring.Seal(b, "secrets", "sealed", name)})
+	sealed := s.Ring.Seal(b, "secrets", "sealed", name)
+	err := s.w.AddSecret(ctx, db.AddSecretParams{Name: name, Sealed: sealed})
 	if err != nil {
 		return nil, err
 	}

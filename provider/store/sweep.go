@@ -54,7 +54,8 @@ func (s *Store) sweep(ctx context.Context, keepAudit time.Duration) error {
 			return s.w.SweepResets(ctx, db.SweepResetsParams{Before: ago(linksFor), Batch: batch})
 		}),
 		drain("sources", func() (int64, error) {
-			return s.w.SweepSources(ctx, db.SweepSourcesParams{Before: ago(time.Hour + account.SourceWindow), Batch: batch})
+			before := ago(time.Hour + account.SourceWindow)
+			return s.w.SweepSources(ctx, db.SweepSourcesParams{Before: before, Batch: batch})
 		}),
 		s.sweepMails(ctx, ago),
 		drain("shadows", func() (int64, error) {
@@ -72,7 +73,8 @@ func (s *Store) sweep(ctx context.Context, keepAudit time.Duration) error {
 
 func (s *Store) sweepMails(ctx context.Context, ago func(time.Duration) int64) error {
 	var errs []error
-	for state, keep := range map[string]time.Duration{"sent": mailsFor, "dropped": mailsFor, "dead": deadMailsFor} {
+	keeps := map[string]time.Duration{"sent": mailsFor, "dropped": mailsFor, "dead": deadMailsFor}
+	for state, keep := range keeps {
 		errs = append(errs, drain("mails", func() (int64, error) {
 			return s.w.SweepMails(ctx, db.SweepMailsParams{State: state, Before: ago(keep), Batch: batch})
 		}))
