@@ -26,7 +26,7 @@ import (
 // the store was asked.
 type site struct {
 	*httptest.Server
-	t       *testing.T
+	t       testing.TB
 	browser *http.Client
 	hasher  *account.Hasher
 
@@ -34,7 +34,7 @@ type site struct {
 	statements []string
 }
 
-func newSite(t *testing.T) *site {
+func newSite(t testing.TB) *site {
 	s := &site{t: t, hasher: &account.Hasher{}}
 	c := storetest.New(t, "postgres")
 	c.Queries = func(name string, _ time.Duration, _ error) {
@@ -132,7 +132,7 @@ func (s *site) signIn(page *http.Response, password string) *http.Response {
 	return resp
 }
 
-func codeOf(t *testing.T, resp *http.Response) string {
+func codeOf(t testing.TB, resp *http.Response) string {
 	t.Helper()
 	to, err := resp.Location()
 	if err != nil || to.Query().Get("code") == "" {
@@ -227,5 +227,29 @@ func TestStatementsWhileLocked(t *testing.T) {
 	}
 	if s.hasher.Verified() != hashes {
 		t.Error("a password was hashed")
+	}
+}
+
+// BenchmarkSignIn is a whole sign-in, its hash included.
+func BenchmarkSignIn(b *testing.B) {
+	s := newSite(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		s.browser.Jar, _ = cookiejar.New(nil)
+		s.tokens(codeForm(codeOf(b, s.signIn(s.authorize(), "violet kettle on the stove"))))
+	}
+}
+
+// BenchmarkLocked is what one attempt of a flood on a locked account costs: the
+// request of the app, the page, and the refusal.
+func BenchmarkLocked(b *testing.B) {
+	s := newSite(b)
+	for range 5 {
+		s.signIn(s.authorize(), "wrong")
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		s.browser.Jar, _ = cookiejar.New(nil)
+		s.signIn(s.authorize(), "wrong").Body.Close()
 	}
 }
