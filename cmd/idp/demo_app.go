@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"net"
 	"net/http"
@@ -140,6 +139,9 @@ func (a *demoApp) callback(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a.mu.Lock()
+	if len(a.people) > 1000 {
+		clear(a.people)
+	}
 	a.people[one.cookie] = claims
 	a.mu.Unlock()
 	http.Redirect(w, r, a.base+"/", http.StatusSeeOther)
@@ -176,7 +178,9 @@ func (a *demoApp) redeem(ctx context.Context, code string, one attempt) ([]told,
 	}
 	var out []told
 	for _, name := range slices.Sorted(maps.Keys(claims)) {
-		out = append(out, told{name, fmt.Sprintf("%s", claims[name])})
+		text := string(claims[name])
+		_ = json.Unmarshal(claims[name], &text) // what is no text stays as it is
+		out = append(out, told{name, text})
 	}
 	return out, nil
 }
