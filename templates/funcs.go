@@ -29,7 +29,7 @@ func (s *Set) funcs(lang string) template.FuncMap {
 			return s.words.say(lang, key, named)
 		},
 		"moment":    func(t time.Time) (string, error) { return s.moment(lang, t) },
-		"stamp":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"stamp":     stamp,
 		"line":      line,
 		"languages": Languages,
 		"button":    func(href any, words string) button { return button{fmt.Sprint(href), words} },
@@ -82,4 +82,10 @@ func line(v any) string {
 		return r
 	}, fmt.Sprint(v))
 	return strings.Join(strings.Fields(s), " ")
+}
+
+// stamp is a time as <time datetime> has it, to the millisecond. It rounds up:
+// what is over at that time must not be said to be over before.
+func stamp(t time.Time) string {
+	return t.Add(time.Millisecond - 1).Truncate(time.Millisecond).UTC().Format("2006-01-02T15:04:05.000Z")
 }

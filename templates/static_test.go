@@ -37,10 +37,15 @@ func TestStyleFollowsTheReader(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"prefers-color-scheme: dark", "prefers-reduced-motion", "forced-colors",
+	for _, want := range []string{"prefers-color-scheme: dark", "forced-colors",
 		"Apple SD Gothic Neo", "Malgun Gothic", "Noto Sans KR", ":focus-visible", "inline-size"} {
 		if !strings.Contains(string(b), want) {
 			t.Errorf("style.css lacks %s", want)
+		}
+	}
+	for _, motion := range []string{"transition", "animation"} { // nothing moves, so nothing need be reduced
+		if strings.Contains(string(b), motion) {
+			t.Errorf("style.css has a %s", motion)
 		}
 	}
 }
