@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -172,17 +173,35 @@ func (p *process) stop(t *testing.T) {
 // operator is the base of the operator listener.
 func (d *demo) operator() string { return strings.TrimSuffix(d.Metrics, "/metrics") }
 
-// pass moves the demo's clock.
-func (d *demo) pass(by time.Duration) {
+// now is the time by the demo's clock.
+func (d *demo) now() time.Time {
 	d.t.Helper()
-	resp, err := http.Post(d.operator()+"/clock?by="+by.String(), "", nil)
+	resp, err := http.Get(d.operator() + "/clock")
+	return d.clock(resp, err)
+}
+
+// set sets the demo's clock.
+func (d *demo) set(to time.Time) {
+	d.t.Helper()
+	resp, err := http.PostForm(d.operator()+"/clock", url.Values{"to": {to.Format(time.RFC3339Nano)}})
+	d.clock(resp, err)
+}
+
+func (d *demo) clock(resp *http.Response, err error) time.Time {
+	d.t.Helper()
 	if err != nil {
 		d.t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		d.t.Fatalf("POST /clock: %s", resp.Status)
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		d.t.Fatal(err)
 	}
+	at, err := time.Parse(time.RFC3339Nano, string(b))
+	if err != nil {
+		d.t.Fatalf("/clock: %s: %v", resp.Status, err)
+	}
+	return at
 }
 
 // metric returns the value of one series, as Prometheus would scrape it.
@@ -191,9 +210,9 @@ func (d *demo) metric(series string) float64 {
 	return scrape(d.t, d.Metrics, series)
 }
 
-func scrape(t *testing.T, url, series string) float64 {
+func scrape(t *testing.T, from, series string) float64 {
 	t.Helper()
-	resp, err := http.Get(url)
+	resp, err := http.Get(from)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +230,7 @@ func scrape(t *testing.T, url, series string) float64 {
 			return v
 		}
 	}
-	t.Fatalf("%s has no series %s", url, series)
+	t.Fatalf("%s has no series %s", from, series)
 	return 0
 }
 
