@@ -218,6 +218,7 @@ func (d *theDemo) announce(cmd *cobra.Command, asJSON bool) error {
 		return err
 	}
 	for _, p := range demoPeople() {
+		or(&p.Role, "patient")
 		if _, err := fmt.Fprintf(out, "  %-12s %-32s %s\n", p.Role, p.Username, p.Password); err != nil {
 			return err
 		}
