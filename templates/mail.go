@@ -25,13 +25,9 @@ type letter struct {
 func (s *Set) loadMails() error {
 	s.html = map[string]map[string]*template.Template{}
 	s.text = map[string]map[string]*texttemplate.Template{}
-	shared, err := template.New("").Option("missingkey=error").Funcs(s.funcs("en")).
-		ParseFS(files, "mail/_*.html")
-	if err != nil {
-		return err
-	}
 	for _, lang := range Languages() {
-		if s.html[lang], err = s.parse(shared, "mail/[a-z]*.html", lang); err != nil {
+		var err error
+		if s.html[lang], err = s.parse(lang, "mail/[a-z]*.html", "mail/_*.html"); err != nil {
 			return err
 		}
 		if s.text[lang], err = s.parseText(lang); err != nil {

@@ -16,10 +16,12 @@ package templates
 import (
 	"embed"
 	"fmt"
+	"html"
 	"html/template"
 	"io"
 	"io/fs"
 	"path"
+	"regexp"
 	"strings"
 	texttemplate "text/template"
 )
@@ -83,13 +85,8 @@ func Load() (*Set, error) {
 	if s.assets, err = hashAssets(Static()); err != nil {
 		return nil, err
 	}
-	shared, err := template.New("").Option("missingkey=error").Funcs(s.funcs("en")).
-		ParseFS(files, "layout.html", "_*.html")
-	if err != nil {
-		return nil, err
-	}
 	for _, lang := range Languages() {
-		if s.pages[lang], err = s.parse(shared, "page/*.html", lang); err != nil {
+		if s.pages[lang], err = s.parse(lang, "page/*.html", "layout.html", "_*.html"); err != nil {
 			return nil, err
 		}
 	}
@@ -98,23 +95,66 @@ func Load() (*Set, error) {
 
 // parse gives each file of the pattern a set of its own: the shared templates
 // and the file, speaking one language.
-func (s *Set) parse(shared *template.Template, pattern, lang string) (map[string]*template.Template, error) {
+func (s *Set) parse(lang, pattern string, shared ...string) (map[string]*template.Template, error) {
+	common := template.New("").Option("missingkey=error").Funcs(s.funcs(lang))
+	for _, pattern := range shared {
+		if err := s.add(common, lang, pattern); err != nil {
+			return nil, err
+		}
+	}
 	names, err := fs.Glob(files, pattern)
 	if err != nil {
 		return nil, err
 	}
 	sets := map[string]*template.Template{}
 	for _, file := range names {
-		t, err := shared.Clone()
+		t, err := common.Clone()
 		if err != nil {
 			return nil, err
 		}
-		if _, err := t.Funcs(s.funcs(lang)).ParseFS(files, file); err != nil {
+		if err := s.add(t, lang, file); err != nil {
 			return nil, err
 		}
 		sets[nameOf(file)] = t
 	}
 	return sets, nil
+}
+
+// add parses the files of a pattern into a set.
+func (s *Set) add(t *template.Template, lang, pattern string) error {
+	names, err := fs.Glob(files, pattern)
+	if err != nil {
+		return err
+	}
+	for _, file := range names {
+		b, err := fs.ReadFile(files, file)
+		if err != nil {
+			return err
+		}
+		if _, err := t.New(path.Base(file)).Parse(s.fixed(lang, string(b))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var fixedWords = regexp.MustCompile(`\{\{(t|asset) "([^"]+)"\}\}`)
+
+// fixed puts in what is the same for every request, so that it is looked up
+// when the server starts and not each time a page is shown: words without gaps
+// and the paths of assets. They are HTML from then on, so they are escaped.
+func (s *Set) fixed(lang, source string) string {
+	return fixedWords.ReplaceAllStringFunc(source, func(action string) string {
+		m := fixedWords.FindStringSubmatch(action)
+		text, ok := s.words.plain[lang][m[2]]
+		if m[1] == "asset" {
+			text, ok = s.assets[m[2]]
+		}
+		if !ok {
+			return action // its words have gaps, or it fails when it is shown
+		}
+		return html.EscapeString(text)
+	})
 }
 
 func nameOf(file string) string {

@@ -148,7 +148,7 @@ func reflecting(x string) []templates.Page {
 		{Name: "login", Flow: x, App: x, Step: "password", Problems: wrong, Warning: x, Notice: x, Data: signIn{Identifier: x, App: x}},
 		{Name: "forgot", Flow: x, Problems: []templates.Problem{{Field: "email", Text: x}}, Data: ForgotPage{x}},
 		{Name: "forgot_sent", Flow: x, Data: ForgotSentPage{x, x, 60}},
-		{Name: "link", Data: LinkPage{Fate: x, Email: x}},
+		{Name: "link", Data: LinkPage{Fate: x}},
 		{Name: "cancel", Data: CancelPage{x}},
 		{Name: "support", Flow: x, Data: SupportPage{x, x, x, x, x}},
 		{Name: "support_sent", Data: SupportSentPage{Reference: x}},

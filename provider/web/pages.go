@@ -28,7 +28,6 @@ type ForgotSentPage struct {
 type LinkPage struct {
 	Fate    string    // expired, superseded, used or unknown
 	NewerAt time.Time // when the newest one was sent, if superseded
-	Email   string
 }
 
 // CancelPage asks whether a link is to be cancelled.

@@ -1,0 +1,99 @@
+package templates
+
+import "time"
+
+var noon = time.Date(2026, time.November, 25, 12, 0, 0, 0, time.UTC)
+
+// sample is a page with everything on it that it can have. The structs are
+// those of the handlers by shape; package web proves that its own fit.
+type sample struct {
+	name string
+	page Page
+}
+
+func samples() []sample {
+	wrong := func(fields ...string) []Problem {
+		var p []Problem
+		for _, f := range fields {
+			p = append(p, Problem{Field: f, Text: "Something is wrong with " + f})
+		}
+		return p
+	}
+	type signIn struct{ Identifier, App string }
+	type password struct {
+		Username string
+		Min, Max int
+	}
+	type locked struct {
+		Minutes int
+		Until   time.Time
+	}
+	type busy struct{ Seconds int }
+	type email struct{ Email string }
+	type sent struct {
+		Email, From string
+		Minutes     int
+	}
+	type link struct {
+		Fate    string
+		NewerAt time.Time
+	}
+	type token struct{ Token string }
+	type form struct{ Name, Practice, NPI, Username, Email string }
+	type due struct {
+		Reference string
+		Due       time.Time
+	}
+	type user struct{ Username string }
+	type reference struct{ Reference string }
+	type stale struct{ Expired bool }
+	type oauth struct{ App, Code, Description string }
+	type field struct{ Name, Value string }
+	type post struct {
+		App, Action string
+		Fields      []field
+	}
+	return []sample{
+		{"first visit", Page{Name: "login", Step: "identify", Flow: "f1", App: "Chart", Data: signIn{App: "Chart"}}},
+		{"after saving a password", Page{Name: "login", Step: "identify", Flow: "f1", Notice: "Saved.", Data: signIn{}}},
+		{"wrong password", Page{Name: "login", Step: "password", Flow: "f1", App: "Chart", Problems: wrong(""),
+			Warning: "Few attempts left.", Data: signIn{"grace", "Chart"}}},
+		{"nothing typed", Page{Name: "login", Step: "identify", Flow: "f1", Problems: wrong("identifier", "password"), Data: signIn{}}},
+		{"Internet Explorer", Page{Name: "login", Step: "identify", Flow: "f1", Outdated: true, Data: signIn{}}},
+		{"", Page{Name: "new_password", Flow: "f1", Action: "/id/reset-password", Data: password{"grace", 15, 256}}},
+		{"refused", Page{Name: "new_password", Flow: "f1", Action: "/id/reset-password",
+			Problems: wrong("new_password", "confirm_password"), Data: password{"grace", 15, 256}}},
+		{"30 minutes", Page{Name: "locked", Flow: "f1", Data: locked{30, noon}}},
+		{"1 minute", Page{Name: "locked", Flow: "f1", Data: locked{1, noon}}},
+		{"", Page{Name: "disabled", Flow: "f1"}},
+		{"seconds", Page{Name: "busy", Flow: "f1", Data: busy{2}}},
+		{"minutes", Page{Name: "busy", Data: busy{300}}},
+		{"", Page{Name: "forgot", Flow: "f1", Data: email{}}},
+		{"refused", Page{Name: "forgot", Problems: wrong("email"), Data: email{"grace"}}},
+		{"", Page{Name: "forgot_sent", Flow: "f1", Data: sent{"grace@riverside.example", "no-reply@medximity.example", 60}}},
+		{"expired", Page{Name: "link", Data: link{Fate: "expired"}}},
+		{"superseded", Page{Name: "link", Data: link{"superseded", noon}}},
+		{"used", Page{Name: "link", Data: link{Fate: "used"}}},
+		{"unknown", Page{Name: "link", Data: link{Fate: "unknown"}}},
+		{"", Page{Name: "cancel", Data: token{"t1"}}},
+		{"", Page{Name: "cancelled"}},
+		{"", Page{Name: "support", Flow: "f1", Data: form{}}},
+		{"refused", Page{Name: "support", Problems: wrong("name", "practice", "npi", "username", "email"),
+			Data: form{"Grace", "Riverside", "123", "grace", "grace"}}},
+		{"", Page{Name: "support_sent", Data: due{"AB12CD34", noon}}},
+		{"", Page{Name: "home", Data: user{"grace"}}},
+		{"", Page{Name: "logout"}},
+		{"", Page{Name: "logged_out"}},
+		{"answered", Page{Name: "stale", Flow: "f1", Data: stale{}}},
+		{"expired", Page{Name: "stale", Flow: "f1", Data: stale{true}}},
+		{"", Page{Name: "lost_cookie"}},
+		{"", Page{Name: "fault", Data: reference{"AB12CD34"}}},
+		{"", Page{Name: "unavailable"}},
+		{"", Page{Name: "not_found"}},
+		{"", Page{Name: "too_large"}},
+		{"", Page{Name: "bad_request"}},
+		{"known app", Page{Name: "oauth_error", Data: oauth{"Chart", "invalid_scope", "no such scope"}}},
+		{"unknown app", Page{Name: "oauth_error", Data: oauth{Code: "invalid_client"}}},
+		{"", Page{Name: "form_post", Data: post{"Chart", "https://chart.example/cb", []field{{"code", "c"}, {"state", "s"}}}}},
+	}
+}
