@@ -17,12 +17,7 @@ func TestBadInput(t *testing.T) {
 	d := startDemo(t)
 	p := newPerson(t)
 	p.visit(d.Issuer + "/login")
-	var flow string
-	for form := range p.page.elements("form") {
-		if v := defaults(form); v.Has("password") {
-			flow = v.Get("flow")
-		}
-	}
+	flow := p.form("password").Get("flow")
 	login := func(identifier, password string) []byte {
 		return []byte(url.Values{"flow": {flow}, "identifier": {identifier}, "password": {password}}.Encode())
 	}

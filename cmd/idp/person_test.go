@@ -112,6 +112,20 @@ func (p *person) press(words string, fields map[string]string) *page {
 	return nil
 }
 
+// form returns the values of the page's form that has the control, as served.
+func (p *person) form(control string) url.Values {
+	p.t.Helper()
+	for f := range p.page.elements("form") {
+		for in := range elements(f, "input") {
+			if attr(in, "name") == control {
+				return defaults(f)
+			}
+		}
+	}
+	p.t.Fatalf("no form with %s on %s:\n%s", control, p.page.url, p.page.words())
+	return nil
+}
+
 // send posts a form as a browser does from a page of the same origin.
 func (p *person) send(to string, values url.Values) *page {
 	p.t.Helper()
