@@ -41,8 +41,9 @@ type Config struct {
 	Keys      *keys.Keys
 	Hasher    *account.Hasher
 	Metrics   *metrics.Metrics
-	Mail      *mail.Sender // nil: no mail is sent, and none is lost
-	Logger    *slog.Logger // nil: slog.Default
+	Mail      *mail.Sender   // nil: no mail is sent, and none is lost
+	Templates *templates.Set // nil: loaded here
+	Logger    *slog.Logger   // nil: slog.Default
 
 	Rules   account.PasswordRules       // zero: 15 characters, the built-in blocklist
 	Policy  map[flows.Kind]flows.Policy // nil: DefaultPolicy
@@ -84,13 +85,10 @@ func New(ctx context.Context, c Config) (*Provider, error) {
 	if err := c.complete(); err != nil {
 		return nil, err
 	}
-	pages, err := templates.Load()
-	if err != nil {
-		return nil, fmt.Errorf("templates: %w", err)
-	}
 	p := &Provider{Config: c, base: strings.TrimSuffix(c.Issuer.Path, "/")}
+	var err error
 	if p.site, err = web.New(ctx, web.Config{
-		Templates: pages, Issuer: c.Issuer, Store: c.Store, Logger: c.Logger,
+		Templates: c.Templates, Issuer: c.Issuer, Store: c.Store, Logger: c.Logger,
 		Proxies: c.Proxies, Exempt: c.Exempt,
 	}); err != nil {
 		return nil, fmt.Errorf("pages: %w", err)
@@ -157,6 +155,12 @@ func (c *Config) complete() error {
 		return errors.New("provider: the issuer must be a URL without query or fragment")
 	case c.Store == nil, c.Directory == nil, c.Keys == nil, c.Hasher == nil, c.Metrics == nil:
 		return errors.New("provider: Store, Directory, Keys, Hasher and Metrics are needed")
+	}
+	if c.Templates == nil {
+		var err error
+		if c.Templates, err = templates.Load(); err != nil {
+			return fmt.Errorf("templates: %w", err)
+		}
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()

@@ -97,7 +97,7 @@ func (d *doctor) mail(ctx context.Context) {
 	if err != nil {
 		return
 	}
-	m, err := d.config.mailer(issuer, nil)
+	m, err := d.config.mailer(issuer, nil, nil) // no texts: nothing is sent
 	if err == nil {
 		err = m.Check(ctx)
 	}

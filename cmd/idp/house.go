@@ -63,7 +63,11 @@ func (h *house) build(ctx context.Context, c *Config, issuer *url.URL) error {
 	}
 	hasher := &account.Hasher{Observe: m.Hashed}
 	people := store.People{Store: h.store, Hasher: hasher}
-	sender, err := c.mailer(issuer, people)
+	texts, err := templates.Load()
+	if err != nil {
+		return err
+	}
+	sender, err := c.mailer(issuer, people, texts)
 	if err != nil {
 		return err
 	}
@@ -71,7 +75,7 @@ func (h *house) build(ctx context.Context, c *Config, issuer *url.URL) error {
 	exempt, _ := prefixes(c.LimitsExempt)
 	h.provider, err = provider.New(ctx, provider.Config{
 		Issuer: issuer, Store: h.store, Directory: people, Keys: signing, Hasher: hasher,
-		Metrics: m, Mail: sender, Logger: h.log,
+		Metrics: m, Mail: sender, Templates: texts, Logger: h.log,
 		Rules:   account.PasswordRules{Min: c.PasswordMin, Known: known},
 		Proxies: proxies, Exempt: exempt, Idle: c.SessionIdle, Absolute: c.SessionAbsolute,
 		From: c.MailFrom,
@@ -80,11 +84,7 @@ func (h *house) build(ctx context.Context, c *Config, issuer *url.URL) error {
 }
 
 // mailer makes what sends mails.
-func (c *Config) mailer(issuer *url.URL, people mail.People) (*mail.Sender, error) {
-	texts, err := templates.Load()
-	if err != nil {
-		return nil, err
-	}
+func (c *Config) mailer(issuer *url.URL, people mail.People, texts *templates.Set) (*mail.Sender, error) {
 	m := c.mail()
 	m.Issuer, m.Directory, m.Templates = issuer, people, texts
 	return mail.New(m)
