@@ -66,7 +66,7 @@ func sign(t testing.TB, k *Keys, alg string) string {
 
 func kid(t testing.TB, token string) string {
 	t.Helper()
-	j, err := jose.ParseSigned(token, []jose.SignatureAlgorithm{"RS256", "ES256", "EdDSA", "PS256"})
+	j, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{"RS256", "ES256", "EdDSA", "PS256"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func published(t testing.TB, jwks []byte, token string) bool {
 	if err := json.Unmarshal(jwks, &keys); err != nil {
 		t.Fatal(err)
 	}
-	j, err := jose.ParseSigned(token, []jose.SignatureAlgorithm{"RS256", "ES256", "EdDSA", "PS256"})
+	j, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{"RS256", "ES256", "EdDSA", "PS256"})
 	if err != nil {
 		t.Fatal(err)
 	}
