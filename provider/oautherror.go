@@ -1,7 +1,6 @@
 package provider
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"strings"
@@ -55,7 +54,7 @@ func explain(err error) *oauthError {
 		return invalidGrant("this was used before; all that came of it is revoked")
 	case errors.Is(err, store.ErrGone):
 		return invalidGrant("expired, revoked, or the account may not sign in")
-	case errors.Is(err, directory.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, directory.ErrUnavailable), store.Away(err):
 		return &oauthError{Code: "temporarily_unavailable", Description: "try again in a moment",
 			Status: http.StatusServiceUnavailable}
 	case errors.As(err, &f):

@@ -113,9 +113,10 @@ func (s *Store) checkSchema(ctx context.Context) error {
 		return err
 	}
 	all := theirs.AllVersions()
-	return errors.Join(
-		s.checkVersion(ctx, "goose_db_version", "version_id", ours),
-		s.checkVersion(ctx, "river_migration", "version", int64(all[len(all)-1].Version)))
+	if err := s.checkVersion(ctx, "goose_db_version", "version_id", ours); err != nil {
+		return err // the one remedy is for both
+	}
+	return s.checkVersion(ctx, "river_migration", "version", int64(all[len(all)-1].Version))
 }
 
 // checkVersion compares the newest migration applied, 0 if none ever was, with

@@ -47,7 +47,7 @@ func openPostgres(ctx context.Context, c Config) (*pools, error) {
 	}
 	if err := pool.Ping(ctx); err != nil {
 		pool.Close()
-		return nil, err
+		return nil, unreachable(&conf.ConnConfig.Config, err)
 	}
 	d := stdlib.OpenDBFromPool(pool)
 	return &pools{write: d, read: d, close: func() error {

@@ -115,11 +115,21 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	}
 	s := &Store{Config: c, engine: e, write: p.write, read: p.read, close: p.close}
 	s.q, s.w = db.New(s.told(p.read)), db.New(s.told(p.write))
-	if err := errors.Join(s.checkSchema(ctx), s.readClock(ctx), s.newQueue()); err != nil {
+	if err := s.begin(ctx); err != nil {
 		return nil, errors.Join(err, p.close())
 	}
 	s.keepClock()
 	return s, nil
+}
+
+func (s *Store) begin(ctx context.Context) error {
+	if err := s.checkSchema(ctx); err != nil {
+		return err
+	}
+	if err := s.readClock(ctx); err != nil {
+		return err
+	}
+	return s.newQueue()
 }
 
 // Close ends the background work and closes the connections.

@@ -4,9 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"io"
 	"math"
-	"net"
 	"net/http"
 	"strconv"
 	"time"
@@ -14,6 +12,7 @@ import (
 	"github.com/medximity/idp/flows"
 	"github.com/medximity/idp/flows/account"
 	"github.com/medximity/idp/flows/directory"
+	"github.com/medximity/idp/provider/store"
 	"github.com/medximity/idp/templates"
 )
 
@@ -55,7 +54,7 @@ func (s *Site) Fail(w http.ResponseWriter, r *http.Request, err error) {
 		// The pattern, not the URL: a query may hold a token.
 		s.Logger.ErrorContext(r.Context(), "fault", "reference", reference,
 			"cause", err.Error(), "route", r.Pattern, "status", a.status)
-		if a.page.Name == "fault" {
+		if a.page.Name == "fault" || a.page.Name == "unavailable" {
 			a.page.Data = FaultPage{Reference: reference}
 		}
 	}
@@ -134,9 +133,5 @@ func (s *Site) verdict(err error) (answer, bool) {
 // away reports whether the error means that something we need does not answer:
 // the directory, the database, a free slot to hash in.
 func away(err error) bool {
-	if _, ok := errors.AsType[net.Error](err); ok {
-		return true
-	}
-	return errors.Is(err, directory.ErrUnavailable) || errors.Is(err, account.ErrQueueFull) ||
-		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.ErrUnexpectedEOF)
+	return errors.Is(err, directory.ErrUnavailable) || errors.Is(err, account.ErrQueueFull) || store.Away(err)
 }

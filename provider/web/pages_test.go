@@ -27,6 +27,7 @@ func TestPageData(t *testing.T) {
 		{Name: "home", Data: HomePage{"grace"}},
 		{Name: "stale", Data: StalePage{}},
 		{Name: "fault", Data: FaultPage{"AB12CD34"}},
+		{Name: "unavailable", Data: FaultPage{"AB12CD34"}},
 		{Name: "oauth_error", Data: OAuthErrorPage{"Chart", "invalid_scope", "no such scope"}},
 		{Name: "form_post", Data: FormPostPage{"Chart", "https://chart.example/cb", []FormField{{"code", "c1"}}}},
 	} {

@@ -36,7 +36,14 @@ type cluster struct {
 
 // shared is the test binary's one cluster, started by the first test that
 // needs it and stopped by Main.
-var shared = sync.OnceValues(start)
+var shared = sync.OnceValues(func() (*cluster, error) {
+	c, err := prepare()
+	if err != nil {
+		return nil, err
+	}
+	started.Store(c)
+	return c, c.start()
+})
 
 // started is closed over by Main so that it stops only what was started.
 var started atomic.Pointer[cluster]
@@ -45,7 +52,7 @@ var started atomic.Pointer[cluster]
 func Main(m *testing.M) int {
 	code := m.Run()
 	if c := started.Load(); c != nil {
-		c.stop()
+		c.remove()
 	}
 	return code
 }
@@ -58,6 +65,12 @@ func Postgres(t testing.TB) string {
 	if err != nil {
 		t.Fatalf("storetest: PostgreSQL did not start: %v", err)
 	}
+	return c.create(t)
+}
+
+// create makes a database that goes with the test.
+func (c *cluster) create(t testing.TB) string {
+	t.Helper()
 	name := fmt.Sprintf("t%d", c.next.Add(1))
 	if _, err := c.admin.Exec("CREATE DATABASE " + name); err != nil {
 		t.Fatal(err)
@@ -74,8 +87,8 @@ func (c *cluster) url(name string) string {
 	return fmt.Sprintf("postgres://postgres@127.0.0.1:%d/%s?sslmode=disable", c.port, name)
 }
 
-// start makes and runs a cluster. It keeps nothing: no fsync.
-func start() (*cluster, error) {
+// prepare makes a cluster that does not run yet.
+func prepare() (*cluster, error) {
 	if _, err := os.Stat(filepath.Join(bin, "initdb")); err != nil {
 		return nil, errors.New("install PostgreSQL 15 (apt-get install postgresql-15)")
 	}
@@ -84,25 +97,40 @@ func start() (*cluster, error) {
 		return nil, err
 	}
 	c := &cluster{dir: dir}
-	started.Store(c)
-	if c.who, err = servant(dir); err != nil {
+	if err := c.init(); err != nil {
+		c.remove()
 		return nil, err
 	}
-	data := filepath.Join(dir, "data")
-	if out, err := c.command("initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8",
+	return c, nil
+}
+
+func (c *cluster) init() (err error) {
+	if c.who, err = servant(c.dir); err != nil {
+		return err
+	}
+	if out, err := c.command("initdb", "-D", c.data(), "-U", "postgres", "-A", "trust", "-E", "UTF8",
 		"--locale=C", "--no-sync").CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("initdb: %w\n%s", err, out)
+		return fmt.Errorf("initdb: %w\n%s", err, out)
 	}
 	if c.port, err = freePort(); err != nil {
-		return nil, err
+		return err
 	}
-	c.proc = c.command("postgres", "-D", data, "-h", "127.0.0.1", "-p", strconv.Itoa(c.port), "-k", dir,
+	c.admin, err = sql.Open("pgx", c.url("postgres"))
+	return err
+}
+
+func (c *cluster) data() string { return filepath.Join(c.dir, "data") }
+
+// start runs the cluster until it answers. It keeps nothing over a loss of
+// power (no fsync), but all over a stop of its own.
+func (c *cluster) start() error {
+	c.proc = c.command("postgres", "-D", c.data(), "-h", "127.0.0.1", "-p", strconv.Itoa(c.port), "-k", c.dir,
 		"-c", "fsync=off", "-c", "full_page_writes=off", "-c", "max_connections=300",
 		"-c", "shared_buffers=64MB", "-c", "log_min_messages=fatal")
 	if err := c.proc.Start(); err != nil {
-		return nil, err
+		return err
 	}
-	return c, c.wait()
+	return c.wait()
 }
 
 // servant is whom PostgreSQL runs as: it refuses root, so then it is the
@@ -136,10 +164,7 @@ func (c *cluster) command(name string, args ...string) *exec.Cmd {
 }
 
 // wait waits until the cluster answers.
-func (c *cluster) wait() (err error) {
-	if c.admin, err = sql.Open("pgx", c.url("postgres")); err != nil {
-		return err
-	}
+func (c *cluster) wait() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	for {
@@ -154,14 +179,21 @@ func (c *cluster) wait() (err error) {
 	}
 }
 
+// stop ends the cluster at once, as `pg_ctl stop -m immediate` does: every
+// connection breaks, and the next start recovers.
 func (c *cluster) stop() {
-	if c.admin != nil {
-		_ = c.admin.Close()
-	}
-	if c.proc != nil && c.proc.Process != nil {
+	if c.proc != nil && c.proc.ProcessState == nil {
 		_ = c.proc.Process.Signal(syscall.SIGQUIT)
 		_ = c.proc.Wait()
 	}
+}
+
+// remove stops the cluster and deletes it.
+func (c *cluster) remove() {
+	if c.admin != nil {
+		_ = c.admin.Close()
+	}
+	c.stop()
 	if strings.HasPrefix(filepath.Base(c.dir), "idp-pg-") {
 		_ = os.RemoveAll(c.dir)
 	}
