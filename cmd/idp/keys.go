@@ -18,10 +18,14 @@ func keysCommand() *cobra.Command {
 	cmd.PersistentFlags().Bool("json", false, "print JSON")
 	cmd.AddCommand(
 		&cobra.Command{Use: "list", Short: "List signing keys", Args: cobra.NoArgs, RunE: keysList},
-		&cobra.Command{Use: "rotate", Short: "Make new signing keys; the old ones stay published until nobody needs them",
-			Args: cobra.NoArgs, RunE: keysRotate},
+		rotateCommand(),
 		&cobra.Command{Use: "new-ring", Short: "Print a new key ring for keys.ring; it is kept nowhere",
-			Args: cobra.NoArgs, RunE: newRing})
+			Args: cobra.NoArgs, RunE: newRing},
+		&cobra.Command{Use: "extend-ring", Short: "Print the configured key ring with a new newest key",
+			Long: `Print the configured key ring with a new newest key, which seals from then on;
+the others still open what they sealed. Give it to every server at about the
+same time: one that lacks the newest key cannot open what another seals.`,
+			Args: cobra.NoArgs, RunE: extendRing})
 	return cmd
 }
 
@@ -34,13 +38,48 @@ func newRing(cmd *cobra.Command, _ []string) error {
 	return err
 }
 
+func extendRing(cmd *cobra.Command, _ []string) error {
+	c, err := configured(cmd)
+	if err != nil {
+		return err
+	}
+	old, err := seal.ParseRing([]byte(c.KeyRing))
+	if err != nil {
+		return fmt.Errorf("keys.ring: %w", err)
+	}
+	ring, err := old.Rotate()
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(cmd.OutOrStdout(), string(ring))
+	return err
+}
+
+func rotateCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "rotate", Short: "Make new signing keys; the old ones stay published until nobody needs them",
+		Long: `Make new signing keys. They are published now and sign after keys.overlap, and
+the old ones stay published until nobody needs them.
+
+With --compromised the new ones sign at once and the old ones are believed no
+more: apps that verify a token of the last minutes will ask people again.`,
+		Args: cobra.NoArgs, RunE: keysRotate,
+	}
+	cmd.Flags().Bool("compromised", false, "others may know the keys: stop using them at once")
+	return cmd
+}
+
 func keysRotate(cmd *cobra.Command, _ []string) error {
+	rotate := (*keys.Keys).Rotate
+	if compromised, _ := cmd.Flags().GetBool("compromised"); compromised {
+		rotate = (*keys.Keys).Replace
+	}
 	return withRing(cmd, func(ctx context.Context, st *store.Store, c *Config) error {
 		k, err := keys.Open(ctx, st, c.keys())
 		if err != nil {
 			return err
 		}
-		if err := k.Rotate(ctx, operator()); err != nil {
+		if err := rotate(k, ctx, operator()); err != nil {
 			return err
 		}
 		return say(cmd, map[string]any{"rotated": true}, "rotated; servers take the new keys up within a minute")

@@ -5,7 +5,7 @@
 //	idp migrate                                bring the store's schema up to date
 //	idp client add|list|show|rotate-secret|remove
 //	idp account add|find|unlock|reset-link|disable|enable
-//	idp keys rotate|list|new-ring
+//	idp keys rotate|list|new-ring|extend-ring
 //	idp config check, idp doctor, idp version
 //
 // It only configures: package provider assembles the server. The settings are

@@ -53,7 +53,7 @@ func parsed(row store.SigningKey, old *set) (*key, error) {
 // come the newest, for the turn of one ends when that of the next begins.
 func (s *set) signer(alg string, now time.Time) (signer *key) {
 	for _, k := range s.keys {
-		if k.Algorithm != alg || now.Before(k.SignsAt) {
+		if k.Algorithm != alg || now.Before(k.SignsAt) || k.distrusted() {
 			continue
 		}
 		if signer == nil || signer.SignsAt.Before(k.SignsAt) ||
@@ -94,7 +94,7 @@ func (s *set) verify(token string) ([]byte, error) {
 	k := s.keys[h.KeyID]
 	// RFC 7515 section 4.1.11: we understand no extension, so none may be
 	// critical. typ keeps tokens of other kinds apart (RFC 8725 section 3.11).
-	if k == nil || h.Algorithm != k.Algorithm || h.Type != "JWT" || h.Critical != nil {
+	if k == nil || k.distrusted() || h.Algorithm != k.Algorithm || h.Type != "JWT" || h.Critical != nil {
 		return nil, ErrNotOurs
 	}
 	if !k.verifies([]byte(parts[0]+"."+parts[1]), decoded[2]) {
