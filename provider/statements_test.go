@@ -253,3 +253,21 @@ func BenchmarkLocked(b *testing.B) {
 		s.signIn(s.authorize(), "wrong").Body.Close()
 	}
 }
+
+func BenchmarkUserinfoRequest(b *testing.B) {
+	s := newSite(b)
+	access, _ := s.tokens(codeForm(codeOf(b, s.signIn(s.authorize(), "violet kettle on the stove"))))
+	req, err := http.NewRequest(http.MethodGet, s.URL+"/userinfo", nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+access)
+	b.ReportAllocs()
+	for b.Loop() {
+		w := httptest.NewRecorder()
+		s.Config.Handler.ServeHTTP(w, req)
+		if w.Code != http.StatusOK {
+			b.Fatal(w.Code)
+		}
+	}
+}
