@@ -90,7 +90,8 @@ func (t *tx) onlySettle(p flows.Progress) error {
 }
 
 // changePassword writes a password chosen while signing in. What was proven
-// with the old one is void (ASVS 7.4.3), this flow's own session excepted.
+// with the old one is void (ASVS 7.4.3), this flow's own session excepted, and
+// so is a reset link that still waits in a mailbox (CVE-2026-26060).
 func (s *Store) changePassword(ctx context.Context, t *tx, f *flows.Flow, hash string) (epoch int64, err error) {
 	n, err := t.SetPassword(ctx, db.SetPasswordParams{ID: string(f.Account), PasswordHash: hash, Now: t.now()})
 	if err != nil {
@@ -103,6 +104,9 @@ func (s *Store) changePassword(ctx context.Context, t *tx, f *flows.Flow, hash s
 		return 0, err
 	}
 	if err := t.endSessions(ctx, f.Account, account.Replaced); err != nil {
+		return 0, err
+	}
+	if err := t.EndReset(ctx, string(f.Account)); err != nil {
 		return 0, err
 	}
 	t.tell(account.Event{Kind: account.PasswordChanged, Subject: string(f.Account), Practice: f.Practice})

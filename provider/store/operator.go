@@ -46,8 +46,8 @@ func (t *tx) clearLock(ctx context.Context, id account.ID, by account.By, actor 
 }
 
 // SetDisabled stops an account or lets it go on. Either way everything proven
-// before is void: sessions, tokens, unfinished sign-ins. Doing it twice
-// changes nothing. An account of another directory is stopped here alike.
+// before is void: sessions, tokens, unfinished sign-ins, the reset link. Doing
+// it twice changes nothing. An account of another directory is stopped here alike.
 func (s *Store) SetDisabled(ctx context.Context, id account.ID, disabled bool, actor string) error {
 	return s.update(ctx, func(t *tx) error {
 		n, err := t.SetGuardDisabled(ctx, db.SetGuardDisabledParams{
@@ -64,6 +64,9 @@ func (s *Store) SetDisabled(ctx context.Context, id account.ID, disabled bool, a
 			e.Kind = account.AccountDisabled
 		}
 		t.tell(e)
+		if err := t.EndReset(ctx, string(id)); err != nil {
+			return err
+		}
 		return t.endSessions(ctx, id, account.OperatorSaid)
 	})
 }

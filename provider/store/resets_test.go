@@ -333,3 +333,66 @@ func TestAskAgainstRedeem(t *testing.T) {
 		r.Log(fates)
 	})
 }
+
+// N49 (CVE-2026-26060): whoever changed the password need not fear an older
+// link, wherever that one has got to.
+func TestAPasswordChangeEndsTheLink(t *testing.T) {
+	onBoth(t, func(r *rig) {
+		ctx := context.Background()
+		id := r.person("ann")
+		link := r.ask(id)
+		opened := r.holding(id, link)
+		f := r.login("mine")
+		f.Account = id
+		r.ok(r.Advance(ctx, f, progress(r.charge(attempt(id)))))
+		r.ok(r.Finish(ctx, f, flows.Progress{Hash: "chosen"}, newSession()))
+		if got := r.fate(link); got == account.Valid {
+			r.Error("the link outlived the change")
+		}
+		if fate, err := r.Redeem(ctx, opened, "planted"); fate == account.Valid || err != nil {
+			r.Errorf("redeemed: %s %v", fate, err)
+		}
+		if r.count("SELECT COUNT(*) FROM people WHERE password_hash = 'chosen'") != 1 {
+			r.Error("not the password that was chosen")
+		}
+	})
+}
+
+// N57: a disabled account gets no new password, not by a link from before, and
+// not by one whose making raced with the disabling.
+func TestDisablingEndsTheLink(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		then func(*rig, account.ID)
+		good bool // a link asked for afterwards
+	}{
+		{"disabled", func(*rig, account.ID) {}, false},
+		{"enabled again", func(r *rig, id account.ID) {
+			r.ok(r.SetDisabled(context.Background(), id, false, "op"))
+		}, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			onBoth(t, func(r *rig) {
+				ctx := context.Background()
+				id := r.person("ann")
+				link := r.ask(id)
+				opened := r.holding(id, link)
+				r.ok(r.SetDisabled(ctx, id, true, "op"))
+				c.then(r, id)
+				if got := r.fate(link); got == account.Valid {
+					r.Error("the link from before opens")
+				}
+				if fate, err := r.Redeem(ctx, opened, "planted"); fate == account.Valid || err != nil {
+					r.Errorf("the link from before: %s %v", fate, err)
+				}
+				fate, err := r.Redeem(ctx, r.holding(id, r.ask(id)), "new")
+				if err != nil || c.good != (fate == account.Valid) {
+					r.Errorf("a link from after: %s %v", fate, err)
+				}
+				if r.count("SELECT COUNT(*) FROM people WHERE password_hash = 'planted'") != 0 {
+					r.Error("the password was changed")
+				}
+			})
+		})
+	}
+}

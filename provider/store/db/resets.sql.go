@@ -89,6 +89,18 @@ func (q *Queries) CancelReset(ctx context.Context, arg CancelResetParams) (strin
 	return subject, err
 }
 
+const endReset = `-- name: EndReset :exec
+UPDATE resets SET token_hash = NULL, cancel_hash = NULL
+WHERE subject = $1 AND token_hash IS NOT NULL
+`
+
+// Whatever link there is: its account has another password, or none of its
+// proofs hold any more.
+func (q *Queries) EndReset(ctx context.Context, subject string) error {
+	_, err := q.db.ExecContext(ctx, endReset, subject)
+	return err
+}
+
 const resetLink = `-- name: ResetLink :one
 SELECT l.subject, l.sent_at, l.used_at, r.initiator, r.sent_at AS newest_at,
 	r.expires_at, CAST(COALESCE(r.token_hash = l.hash, false) AS BOOLEAN) AS live
@@ -126,7 +138,8 @@ func (q *Queries) ResetLink(ctx context.Context, hash []byte) (ResetLinkRow, err
 
 const takeReset = `-- name: TakeReset :one
 UPDATE resets SET token_hash = NULL, cancel_hash = NULL
-WHERE subject = $1 AND token_hash = $2 AND expires_at > $3
+WHERE resets.subject = $1 AND token_hash = $2 AND expires_at > $3
+	AND NOT EXISTS (SELECT 1 FROM guards g WHERE g.subject = resets.subject AND g.disabled = true)
 RETURNING sent_at, initiator
 `
 
@@ -141,7 +154,8 @@ type TakeResetRow struct {
 	Initiator string
 }
 
-// The row's lock orders it against AskReset: of the two, one is first.
+// The row's lock orders it against AskReset: of the two, one is first. A link
+// asked for while the account was being disabled is worth nothing either.
 func (q *Queries) TakeReset(ctx context.Context, arg TakeResetParams) (TakeResetRow, error) {
 	row := q.db.QueryRowContext(ctx, takeReset, arg.Subject, arg.TokenHash, arg.Now)
 	var i TakeResetRow

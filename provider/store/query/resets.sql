@@ -29,9 +29,11 @@ JOIN resets r ON r.subject = l.subject
 WHERE l.hash = @hash;
 
 -- name: TakeReset :one
--- The row's lock orders it against AskReset: of the two, one is first.
+-- The row's lock orders it against AskReset: of the two, one is first. A link
+-- asked for while the account was being disabled is worth nothing either.
 UPDATE resets SET token_hash = NULL, cancel_hash = NULL
-WHERE subject = @subject AND token_hash = @token_hash AND expires_at > @now
+WHERE resets.subject = @subject AND token_hash = @token_hash AND expires_at > @now
+	AND NOT EXISTS (SELECT 1 FROM guards g WHERE g.subject = resets.subject AND g.disabled = true)
 RETURNING sent_at, initiator;
 
 -- name: UseResetLink :exec
@@ -41,3 +43,9 @@ UPDATE reset_links SET used_at = @now WHERE hash = @hash;
 UPDATE resets SET token_hash = NULL, cancel_hash = NULL
 WHERE cancel_hash = @cancel_hash AND expires_at > @now
 RETURNING subject;
+
+-- name: EndReset :exec
+-- Whatever link there is: its account has another password, or none of its
+-- proofs hold any more.
+UPDATE resets SET token_hash = NULL, cancel_hash = NULL
+WHERE subject = @subject AND token_hash IS NOT NULL;
