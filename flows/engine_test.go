@@ -159,6 +159,26 @@ func TestAPasswordThatMustBeChangedIsChangedFirst(t *testing.T) {
 	}
 }
 
+// ASVS 6.4.1: what an operator handed out must not become the lasting password.
+func TestAPasswordThatMustBeChangedIsNotChangedIntoItself(t *testing.T) {
+	h := newHouse(t)
+	f := h.begin(nil)
+	h.submit(f, "identify", "identifier", "newcomer", "password", password)
+	turn := h.submit(f, "new-password", "new_password", password, "confirm_password", password)
+	if turn.Again == nil || turn.Again.Field != "new_password" || turn.Again.Message.Key != "err.pw_same" {
+		t.Fatalf("the same password gave %+v", turn)
+	}
+	st, err := h.store.Standing(t.Context(), "newcomer")
+	if err != nil || st.Failed[account.Password]+st.Charged[account.Password]+st.Wrong[account.Password] != 0 {
+		t.Errorf("it was counted: %+v, %v", st, err)
+	}
+	const next = "a lantern over quiet water"
+	turn = h.submit(f, "new-password", "new_password", next, "confirm_password", next)
+	if turn.Done == nil {
+		t.Fatalf("another one gave %+v", turn)
+	}
+}
+
 func TestAFlowGivesOneSessionEver(t *testing.T) {
 	h := newHouse(t)
 	f := h.begin(nil)

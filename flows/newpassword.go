@@ -60,6 +60,18 @@ func (n NewPassword) Submit(ctx context.Context, s *Scope, form Form) (Outcome, 
 	if form.Get("confirm_password") != typed {
 		return n.again("confirm_password", "err.pw_mismatch"), nil
 	}
+	if s.Has(KnowsPassword) {
+		same, err := s.unchanged(ctx, n.Name(), secret)
+		if r, ok := errors.AsType[*account.Refusal](err); ok {
+			return Stop{Reason: r.Err, Until: r.Until}, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if same {
+			return n.again("new_password", "err.pw_same"), nil
+		}
+	}
 	hash, err := s.hasher.Hash(ctx, secret)
 	if errors.Is(err, account.ErrQueueFull) {
 		return Stop{Reason: account.ErrBusy}, nil

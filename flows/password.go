@@ -103,6 +103,23 @@ func (s *Scope) judge(ctx context.Context, step StepName, identifier string, sec
 	return s.wrong(ctx, lease, verdict)
 }
 
+// unchanged reports whether a new password is the one that was just proven and
+// must not stay. It guesses at nothing, so nothing is counted; a directory that
+// would count it as a wrong one by itself is not asked.
+func (s *Scope) unchanged(ctx context.Context, step StepName, secret []byte) (bool, error) {
+	if s.directory.Capabilities().OwnLockThreshold > 0 {
+		return false, nil
+	}
+	lease, err := s.guard.Charge(ctx, s.store, account.Attempt{Subject: string(s.Person.ID),
+		Factor: account.Password, Step: string(step)})
+	if err != nil {
+		return false, err
+	}
+	verdict, err := s.directory.VerifyPassword(ctx, lease, s.Person, secret)
+	err = errors.Join(err, s.store.Release(context.WithoutCancel(ctx), lease))
+	return verdict == directory.OK, err
+}
+
 // wrong settles a lease as a failure, even if the person has gone away.
 func (s *Scope) wrong(ctx context.Context, l account.Lease, v directory.Verdict) (judged, error) {
 	reason := account.BadCredentials
