@@ -96,7 +96,7 @@ func engineOf(url string) (engine, error) {
 	case strings.HasPrefix(url, "sqlite:"):
 		return sqlite(), nil
 	}
-	return engine{}, errors.New("store: the database URL must begin with postgres:// or sqlite:")
+	return engine{}, errors.New("store: the database URL is neither postgres://… nor sqlite:PATH")
 }
 
 // Open opens the database. It refuses one whose schema is older or newer than
