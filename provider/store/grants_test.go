@@ -232,7 +232,7 @@ func TestWhatEndsRefreshing(t *testing.T) {
 		ends bool
 	}{
 		"nothing":           {func(*rig, store.Grant) {}, false},
-		"signing out":       {func(r *rig, g store.Grant) { r.Move(13 * time.Hour) }, false},
+		"the session's end": {func(r *rig, g store.Grant) { r.Move(13 * time.Hour) }, false},
 		"a lock":            {func(r *rig, g store.Grant) { r.wrong(attempt(g.Account), 5) }, false},
 		"a rest of 30 days": {func(r *rig, g store.Grant) { r.Move(30 * 24 * time.Hour) }, true},
 		"disabling":         {func(r *rig, g store.Grant) { r.ok(r.SetDisabled(ctx, g.Account, true, "op")) }, true},
@@ -256,6 +256,42 @@ func TestWhatEndsRefreshing(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Whoever signs out leaves nothing behind that apps could go on with (ASVS
+// 7.4.1); apps of another browser, and those of a session that only made room
+// for a new one, are not asked to start again.
+func TestSigningOutEndsTheFamiliesOfTheSession(t *testing.T) {
+	onBoth(t, func(r *rig) {
+		ctx := context.Background()
+		id := r.person("ann")
+		here, there, before := r.signIn(id), r.signIn(id), r.signIn(id)
+		rotates := func(token string) func() error {
+			g, t := r.family(token), r.tokens()
+			r.ok(r.RedeemCode(ctx, g, account.HashSecret(account.NewSecret()), t))
+			return func() error { return r.Rotate(ctx, &g, t.Refresh, r.tokens()) }
+		}
+		ended := []func() error{rotates(here), rotates(here)}
+		kept := []func() error{rotates(there), rotates(before)}
+		r.ok(r.EndSession(ctx, before, account.Replaced))
+		for range 2 {
+			r.ok(r.EndSession(ctx, here, account.SignedOut))
+		}
+		for _, rotate := range ended {
+			if err := rotate(); !errors.Is(err, store.ErrGone) {
+				r.Errorf("a family of the session: %v", err)
+			}
+		}
+		for _, rotate := range kept {
+			if err := rotate(); err != nil {
+				r.Errorf("another one: %v", err)
+			}
+		}
+		told := r.told(account.GrantRevoked)
+		if len(told) != 2 || told[0].Reason != account.SignedOut || told[0].Subject != string(id) {
+			r.Errorf("told %+v", told)
+		}
+	})
 }
 
 // However long it is kept alive, a family has its end.

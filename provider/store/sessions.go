@@ -63,19 +63,32 @@ func (s *Store) Session(ctx context.Context, token string) (*Session, error) {
 	return sess, s.w.TouchSession(ctx, db.TouchSessionParams{ID: r.ID, Now: micros(now)})
 }
 
-// EndSession ends the session of a token. Ending it twice does nothing.
+// EndSession ends the session of a token. Ending it twice does nothing. When a
+// person signs out, the families of tokens that came from it end, too (ASVS
+// 7.4.1): a workstation that others use keeps nothing that goes on.
 func (s *Store) EndSession(ctx context.Context, token string, reason account.Reason) error {
 	return s.update(ctx, func(t *tx) error { return t.endSession(ctx, token, reason) })
 }
 
 func (t *tx) endSession(ctx context.Context, token string, reason account.Reason) error {
-	r, err := t.EndSession(ctx, db.EndSessionParams{ID: account.HashSecret(token), Now: t.now()})
+	id := account.HashSecret(token)
+	r, err := t.EndSession(ctx, db.EndSessionParams{ID: id, Now: t.now()})
 	if missing(err) {
 		return nil
 	}
-	if err == nil {
-		t.tell(account.Event{Kind: account.SessionEnded, Subject: r.Account,
-			Practice: account.PracticeID(r.Practice), Reason: reason})
+	if err != nil {
+		return err
+	}
+	e := account.Event{Kind: account.SessionEnded, Subject: r.Account,
+		Practice: account.PracticeID(r.Practice), Reason: reason}
+	t.tell(e)
+	if reason != account.SignedOut {
+		return nil
+	}
+	n, err := t.RevokeGrantsOf(ctx, db.RevokeGrantsOfParams{Account: r.Account, Session: id, Now: t.now()})
+	for range n {
+		e.Kind = account.GrantRevoked
+		t.tell(e)
 	}
 	return err
 }

@@ -279,6 +279,26 @@ func (q *Queries) RevokeGrant(ctx context.Context, arg RevokeGrantParams) (Revok
 	return i, err
 }
 
+const revokeGrantsOf = `-- name: RevokeGrantsOf :execrows
+UPDATE grants SET revoked_at = $1
+WHERE account = $2 AND session = $3 AND revoked_at = 0 AND expires_at > $1
+`
+
+type RevokeGrantsOfParams struct {
+	Now     int64
+	Account string
+	Session []byte
+}
+
+// The families that came from one session.
+func (q *Queries) RevokeGrantsOf(ctx context.Context, arg RevokeGrantsOfParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, revokeGrantsOf, arg.Now, arg.Account, arg.Session)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const rotateGrant = `-- name: RotateGrant :execrows
 UPDATE grants SET
 	access_hash = $1,

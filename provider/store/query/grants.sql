@@ -82,3 +82,8 @@ WHERE id = @id AND refresh_hash = @old AND revoked_at = 0
 UPDATE grants SET revoked_at = @now
 WHERE id = @id AND revoked_at = 0
 RETURNING account, practice;
+
+-- name: RevokeGrantsOf :execrows
+-- The families that came from one session.
+UPDATE grants SET revoked_at = @now
+WHERE account = @account AND session = @session AND revoked_at = 0 AND expires_at > @now;
