@@ -43,7 +43,9 @@ func (w *mailWorker) Work(ctx context.Context, job *river.Job[mailJob]) error {
 	if over && m.Template == resetMail {
 		return w.giveUp(ctx, m, errors.New("its link is over"))
 	}
-	err = w.send(ctx, *m)
+	if err = w.store.newest(ctx, m); err == nil {
+		err = w.send(ctx, *m)
+	}
 	switch {
 	case err == nil:
 		return w.store.endMail(ctx, m.ID, "sent")

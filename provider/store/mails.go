@@ -70,6 +70,22 @@ func (s *Store) tryMail(ctx context.Context, id string) (*Mail, error) {
 	return m, json.Unmarshal(data, &m.Data)
 }
 
+// newest returns ErrDrop for a mail whose link a newer one has replaced: after
+// an outage of the mail server only the one that works arrives.
+func (s *Store) newest(ctx context.Context, m *Mail) error {
+	if m.Template != resetMail {
+		return nil
+	}
+	n, err := s.q.NewerReset(ctx, db.NewerResetParams{Subject: m.Subject, Than: micros(m.CreatedAt)})
+	if err != nil {
+		return fmt.Errorf("store: mail: %w", err)
+	}
+	if n > 0 {
+		return ErrDrop
+	}
+	return nil
+}
+
 // endMail notes that a mail was "sent" or "dropped", and forgets what it said.
 // It outlasts the job's own time and short faults of the database, since a
 // mail sent but not noted would be sent again.

@@ -160,6 +160,24 @@ func TestMailIsTriedAgain(t *testing.T) {
 	}
 }
 
+// Two links asked for while no mail could be sent: the older one opens
+// nothing any more, so only the newer one is mailed.
+func TestOnlyTheNewestLinkIsMailed(t *testing.T) {
+	onBoth(t, func(r *rig) {
+		box := new(inbox)
+		for range 2 {
+			r.ok(r.AskReset(context.Background(), flows.ResetAsk{Subject: "id-ann", By: account.BySelf}))
+			r.Move(time.Second)
+		}
+		r.work(store.Workers{SendMail: box.send})
+		r.until("one sent", func() bool { return r.mails("sent", false) == 1 })
+		r.until("one dropped", func() bool { return r.mails("dropped", false) == 1 })
+		if n := r.count("SELECT COUNT(*) FROM resets r JOIN mails m ON m.created_at = r.sent_at AND m.state = 'sent'"); n != 1 {
+			r.Error("it was the older one that was sent")
+		}
+	})
+}
+
 // refusal is an error that will not go away.
 type refusal struct{}
 

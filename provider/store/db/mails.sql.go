@@ -97,6 +97,23 @@ func (q *Queries) MailStats(ctx context.Context) (MailStatsRow, error) {
 	return i, err
 }
 
+const newerReset = `-- name: NewerReset :one
+SELECT COUNT(*) FROM resets WHERE subject = $1 AND sent_at > $2
+`
+
+type NewerResetParams struct {
+	Subject string
+	Than    int64
+}
+
+// Whether a link of the subject was asked for after this time.
+func (q *Queries) NewerReset(ctx context.Context, arg NewerResetParams) (int64, error) {
+	row := q.db.QueryRowContext(ctx, newerReset, arg.Subject, arg.Than)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const retryMails = `-- name: RetryMails :many
 UPDATE mails SET state = 'queued', attempts = 0, created_at = $1, done_at = 0
 WHERE state = 'dead' AND data IS NOT NULL

@@ -8,6 +8,10 @@ UPDATE mails SET attempts = attempts + 1
 WHERE id = @id AND state = 'queued'
 RETURNING template, subject, locale, data, attempts, created_at;
 
+-- name: NewerReset :one
+-- Whether a link of the subject was asked for after this time.
+SELECT COUNT(*) FROM resets WHERE subject = @subject AND sent_at > @than;
+
 -- name: EndMail :execrows
 UPDATE mails SET state = @state, recipient = NULL, data = NULL, done_at = @now
 WHERE id = @id AND state = 'queued';
