@@ -53,7 +53,11 @@ func (s *Site) recovered(w http.ResponseWriter, r *http.Request) {
 func pageHeaders(h http.Header, r *http.Request, p templates.Page) {
 	h.Set("Content-Security-Policy", policy(visitOf(r).target, p))
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
-	// The pages behind a reset link: no address of theirs is told to anybody.
+}
+
+// secretHeaders are those of what is behind a reset link, redirects included:
+// no address of theirs is told to anybody.
+func secretHeaders(h http.Header, r *http.Request) {
 	if strings.HasPrefix(r.URL.Path, "/reset-password") {
 		h.Set("Referrer-Policy", "no-referrer")
 	}

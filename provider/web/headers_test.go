@@ -107,6 +107,18 @@ func TestResetPagesHaveNoReferrer(t *testing.T) {
 	}
 }
 
+// The hop that takes the token out of the URL says so itself.
+func TestResetRedirectHasNoReferrer(t *testing.T) {
+	g := newRig(t)
+	resp := g.handle(get("/reset-password?token=t"), func(w http.ResponseWriter, r *http.Request) error {
+		g.SeeOther(w, r, "/reset-password?flow=f")
+		return nil
+	})
+	if got := resp.Header.Get("Referrer-Policy"); got != "no-referrer" {
+		t.Errorf("Referrer-Policy %q", got)
+	}
+}
+
 // The sign-in form may lead to the app that gets the answer, and nothing that
 // an app registers can write more into the policy than its own origin.
 func TestFormActionNamesTheApp(t *testing.T) {

@@ -115,6 +115,7 @@ func (s *Site) FromApps(h func(http.ResponseWriter, *http.Request) error) http.H
 func (s *Site) serve(h func(http.ResponseWriter, *http.Request) error, from func(*http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r = r.WithContext(context.WithValue(r.Context(), visitKey{}, &visit{}))
+		secretHeaders(w.Header(), r)
 		err := from(r)
 		if err == nil {
 			err = s.read(w, r)
