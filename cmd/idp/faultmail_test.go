@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -22,6 +23,7 @@ type postOffice struct {
 	mu    sync.Mutex
 	fault error         // of each recipient
 	hang  chan struct{} // says nothing until it is closed
+	mute  chan struct{} // says nothing to a mail, either, but has it
 	tries int
 }
 
@@ -45,9 +47,11 @@ func openPostOffice(t *testing.T) *postOffice {
 func (o *postOffice) does(fault error, hang bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.hang != nil {
-		close(o.hang)
-		o.hang = nil
+	for _, waits := range []*chan struct{}{&o.hang, &o.mute} {
+		if *waits != nil {
+			close(*waits)
+			*waits = nil
+		}
 	}
 	o.fault = fault
 	if hang {
@@ -55,27 +59,43 @@ func (o *postOffice) does(fault error, hang bool) {
 	}
 }
 
+// keepsSilent has it take mails without saying so.
+func (o *postOffice) keepsSilent() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.mute = make(chan struct{})
+}
+
 // NewSession is asked once a connection.
 func (o *postOffice) NewSession(c *smtp.Conn) (smtp.Session, error) {
 	o.mu.Lock()
 	o.tries++
-	fault, hang := o.fault, o.hang
+	fault, hang, mute := o.fault, o.hang, o.mute
 	o.mu.Unlock()
 	if hang != nil {
 		<-hang
 		_ = c.Conn().Close()
 		return nil, errors.New("it hung")
 	}
-	return &letter{delivery{box: &o.box}, fault}, nil
+	return &letter{delivery{box: &o.box}, fault, mute}, nil
 }
 
 // letter is a mail on its way into the post office.
 type letter struct {
 	delivery
 	fault error
+	mute  chan struct{}
 }
 
 func (l *letter) Rcpt(to string, _ *smtp.RcptOptions) error { l.to = to; return l.fault }
+
+func (l *letter) Data(r io.Reader) error {
+	err := l.delivery.Data(r)
+	if l.mute != nil {
+		<-l.mute
+	}
+	return err
+}
 
 func (o *postOffice) tried() int {
 	o.mu.Lock()

@@ -26,8 +26,6 @@ import (
 
 const answersWithin = 2 * time.Second
 
-const signIns = `medximity_idp_logins_total{method="password"}`
-
 func TestFaultTheDatabaseGoesAwayUnderARunningServer(t *testing.T) {
 	pg := storetest.NewBreakable(t)
 	d := startDemo(t, "--store", pg.URL)
@@ -201,6 +199,16 @@ support: {email: desk@id.example}
 		t.Fatal(err)
 	}
 	return path
+}
+
+// storeOf returns the store of a configuration file.
+func storeOf(t *testing.T, config string) string {
+	t.Helper()
+	c, err := load(sources{file: config})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(c.StoreURL)
 }
 
 // idp runs a command to its end.

@@ -34,3 +34,14 @@ func change(t *testing.T, url, statement string) {
 		t.Fatal(err)
 	}
 }
+
+// count runs a query of one number and closes the database again.
+func count(t *testing.T, url, query string) (n int) {
+	t.Helper()
+	d := openOutside(t, url)
+	defer d.Close()
+	if err := d.QueryRow(query).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}

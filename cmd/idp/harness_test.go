@@ -72,7 +72,12 @@ type demoClient struct {
 func startDemo(t *testing.T, args ...string) *demo {
 	t.Helper()
 	args = append([]string{"demo", "--json", "--addr", "127.0.0.1:0", "--data", t.TempDir()}, args...)
-	p := start(t, args...)
+	return announced(t, start(t, args...))
+}
+
+// announced reads what a demo says first.
+func announced(t *testing.T, p *process) *demo {
+	t.Helper()
 	d := &demo{t: t, process: p}
 	line := p.firstLine(t)
 	if err := json.Unmarshal([]byte(line), d); err != nil {
@@ -108,9 +113,18 @@ func (l *logBuffer) String() string {
 
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
-	p := &process{cmd: exec.Command(idpBinary(t), args...), log: &logBuffer{}}
+	return launch(t, exec.Command(idpBinary(t), args...))
+}
+
+// launch starts a command that is the binary, or becomes it.
+func launch(t *testing.T, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{cmd: cmd, log: &logBuffer{}}
 	p.cmd.Stderr = p.log
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if p.cmd.SysProcAttr == nil {
+		p.cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	p.cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -122,7 +136,7 @@ func start(t *testing.T, args ...string) *process {
 	t.Cleanup(func() {
 		p.stop(t)
 		if t.Failed() {
-			t.Logf("log of idp %s:\n%s", strings.Join(args, " "), tail(p.log.String(), 8000))
+			t.Logf("log of %s:\n%s", p.cmd, tail(p.log.String(), 8000))
 		}
 	})
 	return p
