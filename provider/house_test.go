@@ -3,6 +3,7 @@ package provider
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -249,4 +250,18 @@ func (p *person) cookie(name string) string {
 		}
 	}
 	return ""
+}
+
+// exchange asks the token endpoint.
+func (h *house) exchange(b *person, fields ...string) (access, refresh string) {
+	h.t.Helper()
+	a := b.post("/token", append(fields, "client_id", "app", "client_secret", clientSecret)...)
+	var got struct {
+		Access  string `json:"access_token"`
+		Refresh string `json:"refresh_token"`
+	}
+	if err := json.Unmarshal([]byte(a.text), &got); err != nil || got.Access == "" {
+		h.t.Fatalf("%d %s", a.StatusCode, a.text)
+	}
+	return got.Access, got.Refresh
 }
