@@ -265,3 +265,5 @@ func (h *house) exchange(b *person, fields ...string) (access, refresh string) {
 	}
 	return got.Access, got.Refresh
 }
+
+func newGET(u string) (*http.Request, error) { return http.NewRequest(http.MethodGet, u, nil) }
