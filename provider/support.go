@@ -33,7 +33,7 @@ func (p *Provider) contacted(w http.ResponseWriter, r *http.Request) error {
 	ref := strings.ToUpper(account.NewSecret()[:8])
 	err := p.Store.QueueMail(r.Context(), store.Mail{Template: "support_request", Locale: p.site.Lang(r), Data: map[string]any{
 		"reference": ref, "name": d.Name, "practice": d.Practice, "npi": d.NPI, "username": d.Username, "email": d.Email,
-	}})
+	}}, account.Event{Kind: account.SupportAsked, By: account.BySelf, Source: p.site.Source(r)})
 	if err != nil {
 		return err
 	}

@@ -30,9 +30,15 @@ type Mail struct {
 // The template of the mail with a reset link: worth nothing without it.
 const resetMail = "reset"
 
-// QueueMail queues a mail that nothing else causes.
-func (s *Store) QueueMail(ctx context.Context, m Mail) error {
-	return s.update(ctx, func(t *tx) error { return s.queueMail(ctx, t, m) })
+// QueueMail queues a mail that no other change causes, with the events that
+// tell of it.
+func (s *Store) QueueMail(ctx context.Context, m Mail, why ...account.Event) error {
+	return s.update(ctx, func(t *tx) error {
+		for _, e := range why {
+			t.tell(e)
+		}
+		return s.queueMail(ctx, t, m)
+	})
 }
 
 // queueMail queues a mail in the transaction that causes it: both happen, or
