@@ -225,3 +225,28 @@ func TestSourceLimitsStopTheStrangerAndNotTheNurse(t *testing.T) {
 		t.Errorf("the nurse's browser, for somebody else: %d", a.StatusCode)
 	}
 }
+
+// Whoever says "this was not me" after the link was used must not read that
+// the password has not changed, nor that nobody can use a newer link.
+func TestWhoCancelsTooLateIsNotComforted(t *testing.T) {
+	h := newHouse(t, "https://id.example")
+	b := h.browser()
+	open, cancel := h.link(b, "grace@river.example")
+	token := strings.TrimPrefix(cancel, "/reset-password/cancel?token=")
+	page := b.get(open)
+	const next = "a lantern over quiet water"
+	b.post("/reset-password", "flow", page.flow(), "new_password", next, "confirm_password", next)
+	h.mails(1)
+	for name, a := range map[string]answer{"a look": h.browser().get(cancel), "cancelling": h.browser().post("/reset-password/cancel", "token", token)} {
+		if strings.Contains(a.text, "has not changed") {
+			t.Errorf("%s after the link was used: the page says that the password has not changed", name)
+		}
+	}
+	_, cancel = h.link(b, "grace@river.example")
+	token = strings.TrimPrefix(cancel, "/reset-password/cancel?token=")
+	h.link(b, "grace@river.example") // a newer one
+	a := h.browser().post("/reset-password/cancel", "token", token)
+	if a.StatusCode != http.StatusGone || !strings.Contains(a.text, "/forgot-password") || !strings.Contains(a.text, "/contact-support") {
+		t.Errorf("cancelling by the older mail: %d, and no way on", a.StatusCode)
+	}
+}

@@ -152,10 +152,15 @@ func (p *Provider) cancel(w http.ResponseWriter, r *http.Request) error {
 	return p.site.Render(w, r, http.StatusOK, templates.Page{Name: "cancel", Data: d})
 }
 
-// cancelled ends the link.
+// cancelled ends the link. Where that comes too late, the page says so: whoever
+// used the link may be in the account.
 func (p *Provider) cancelled(w http.ResponseWriter, r *http.Request) error {
-	if _, err := p.Store.CancelReset(r.Context(), account.HashSecret(r.PostForm.Get("token"))); err != nil {
+	was, err := p.Store.CancelReset(r.Context(), account.HashSecret(r.PostForm.Get("token")))
+	if err != nil {
 		return err
+	}
+	if !was {
+		return p.site.Render(w, r, http.StatusGone, templates.Page{Name: "not_cancelled"})
 	}
 	return p.site.Render(w, r, http.StatusOK, templates.Page{Name: "cancelled"})
 }

@@ -77,6 +77,7 @@ func samples() []sample {
 		{"unknown", Page{Name: "link", Data: link{Fate: "unknown"}}},
 		{"", Page{Name: "cancel", Data: token{"t1"}}},
 		{"", Page{Name: "cancelled"}},
+		{"", Page{Name: "not_cancelled"}},
 		{"", Page{Name: "support", Flow: "f1", Data: form{}}},
 		{"refused", Page{Name: "support", Problems: wrong("name", "practice", "npi", "username", "email"),
 			Data: form{"Grace", "Riverside", "123", "grace", "grace"}}},
