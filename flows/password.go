@@ -3,6 +3,7 @@ package flows
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/medximity/idp/flows/account"
 	"github.com/medximity/idp/flows/directory"
@@ -95,7 +96,7 @@ func (s *Scope) judge(ctx context.Context, step StepName, identifier string, sec
 	}
 	verdict, err := s.directory.VerifyPassword(ctx, lease, person, secret)
 	if err != nil {
-		return judged{}, errors.Join(err, s.store.Release(context.WithoutCancel(ctx), lease))
+		return judged{}, errors.Join(err, s.release(ctx, lease))
 	}
 	if verdict == directory.OK {
 		return judged{person: person, lease: lease}, nil
@@ -116,8 +117,24 @@ func (s *Scope) unchanged(ctx context.Context, step StepName, secret []byte) (bo
 		return false, err
 	}
 	verdict, err := s.directory.VerifyPassword(ctx, lease, s.Person, secret)
-	err = errors.Join(err, s.store.Release(context.WithoutCancel(ctx), lease))
+	err = errors.Join(err, s.release(ctx, lease))
 	return verdict == directory.OK, err
+}
+
+// settleFor is how long a store may take to note what became of a lease; what
+// it did not note lapses, and counts.
+const settleFor = 5 * time.Second
+
+// settling is a context that outlives the request, but not for ever.
+func settling(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), settleFor)
+}
+
+// release takes a charge back, even if the person has gone away.
+func (s *Scope) release(ctx context.Context, l account.Lease) error {
+	ctx, cancel := settling(ctx)
+	defer cancel()
+	return s.store.Release(ctx, l)
 }
 
 // wrong settles a lease as a failure, even if the person has gone away.
@@ -129,7 +146,9 @@ func (s *Scope) wrong(ctx context.Context, l account.Lease, v directory.Verdict)
 	case directory.Disabled:
 		reason = account.Disabled
 	}
-	st, err := s.store.SettleWrong(context.WithoutCancel(ctx), l, reason)
+	ctx, cancel := settling(ctx)
+	defer cancel()
+	st, err := s.store.SettleWrong(ctx, l, reason)
 	switch {
 	case errors.Is(err, account.ErrBusy):
 		return judged{stop: &Stop{Reason: account.ErrBusy}}, nil

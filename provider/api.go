@@ -2,6 +2,7 @@ package provider
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"mime"
 	"net/http"
@@ -10,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/ory/fosite"
+
+	"github.com/medximity/idp/provider/web"
 )
 
 // maxBody is the most that a program may send us. It is also what keeps deeply
@@ -42,6 +45,9 @@ func (o *oidc) api(endpoint string, h func(http.ResponseWriter, *http.Request) e
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		ctx, cancel := context.WithTimeout(r.Context(), web.AnswerFor)
+		defer cancel()
+		r = r.WithContext(ctx)
 		if err := h(w, r); err != nil {
 			o.fail(w, r, endpoint, err)
 			return
@@ -67,7 +73,7 @@ func preflight(w http.ResponseWriter, allowed string) {
 // that a client hung up is nobody's.
 func (o *oidc) fail(w http.ResponseWriter, r *http.Request, endpoint string, err error) {
 	e := explain(err)
-	if e.Status >= http.StatusInternalServerError && r.Context().Err() == nil {
+	if e.Status >= http.StatusInternalServerError && !errors.Is(r.Context().Err(), context.Canceled) {
 		o.Logger.ErrorContext(r.Context(), "request failed", "endpoint", endpoint, "cause", root(err).Error())
 	}
 	o.Count(endpoint, cmp.Or(e.Code, "invalid_token"))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -41,6 +42,12 @@ func openPostgres(ctx context.Context, c Config) (*pools, error) {
 	if _, set := conf.ConnConfig.RuntimeParams["application_name"]; !set {
 		conf.ConnConfig.RuntimeParams["application_name"] = "idp"
 	}
+	// A server that says nothing, and connections that a firewall forgot, are
+	// found out before a request has waited for them; the URL may say longer.
+	if conf.ConnConfig.ConnectTimeout == 0 {
+		conf.ConnConfig.ConnectTimeout = 2 * time.Second
+	}
+	conf.PingTimeout = time.Second
 	pool, err := pgxpool.NewWithConfig(ctx, conf)
 	if err != nil {
 		return nil, err

@@ -21,11 +21,17 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/medximity/idp/provider/store"
 	"github.com/medximity/idp/templates"
 )
+
+// AnswerFor bounds what a request may take once it was read: more than the
+// waits for a lock and for a slot to hash in together. A database that says
+// nothing at all would hold it for ever.
+const AnswerFor = 10 * time.Second
 
 // maxBody is the most that a form may send: many times what ours need.
 const maxBody = 64 << 10
@@ -121,7 +127,9 @@ func (s *Site) serve(h func(http.ResponseWriter, *http.Request) error, from func
 			err = s.read(w, r)
 		}
 		if err == nil {
-			err = h(w, r)
+			ctx, cancel := context.WithTimeout(r.Context(), AnswerFor)
+			defer cancel()
+			err = h(w, r.WithContext(ctx))
 		}
 		if err != nil {
 			s.Fail(w, r, err)
