@@ -179,6 +179,29 @@ func TestAPasswordThatMustBeChangedIsNotChangedIntoItself(t *testing.T) {
 	}
 }
 
+// NIST SP 800-63B-4 section 3.1.1.2: words of the context are no password; the
+// page says that the practice's name is one of them.
+func TestThePracticesNameIsNoPassword(t *testing.T) {
+	h := newHouse(t)
+	if err := h.store.AddPractice(t.Context(), "river", "Riverside Family Clinic"); err != nil {
+		t.Fatal(err)
+	}
+	_, err := h.store.AddPerson(t.Context(), store.NewPerson{ID: "rosa", Practice: "river", Username: "rosa",
+		Email: "rosa@mail.example", EmailVerified: true}, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := h.begin(func(f *flows.Flow) {
+		f.Kind, f.Account, f.Link = flows.Reset, "rosa", []byte("link")
+		f.Facts = []flows.Fact{{Kind: flows.HoldsLink, Step: "link"}}
+	})
+	const name = "riverside-family-clinic1"
+	turn := h.submit(f, "new-password", "new_password", name, "confirm_password", name)
+	if turn.Again == nil || turn.Again.Message.Key != "err.pw_personal" {
+		t.Errorf("got %+v", turn)
+	}
+}
+
 func TestAFlowGivesOneSessionEver(t *testing.T) {
 	h := newHouse(t)
 	f := h.begin(nil)

@@ -106,7 +106,7 @@ func (s *Scope) minPassword() int {
 func (s *Scope) ownWords() []string {
 	words := []string{"medximity", "digitalpatientchart"}
 	if p := s.Person; p != nil {
-		words = append(words, p.Username, p.Email, p.Name)
+		words = append(words, p.Username, p.Email, p.Name, p.PracticeName)
 	}
 	return words
 }

@@ -32,6 +32,7 @@ func (Handle) String() string { return "[redacted]" }
 type Entry struct {
 	ID            account.ID // immutable there; never an e-mail, UPN or DN
 	Practice      account.PracticeID
+	PracticeName  string // what no password of its people may be made of, or ""
 	Role          string // owner, admin, front_desk, billing, support, or ""
 	Username      string
 	Email         string

@@ -65,7 +65,7 @@ func (p People) Lookup(ctx context.Context, by directory.By, value string) (*dir
 
 func entryOf(r db.PersonRow) (*directory.Entry, error) {
 	e := &directory.Entry{
-		ID: account.ID(r.ID), Practice: account.PracticeID(r.Practice), Role: r.Role,
+		ID: account.ID(r.ID), Practice: account.PracticeID(r.Practice), PracticeName: r.PracticeName, Role: r.Role,
 		Username: r.Username, Email: r.Email, EmailVerified: r.EmailVerified,
 		Name: r.Name, Locale: r.Locale, Disabled: r.Disabled, MustChange: r.MustChange,
 		Version: strconv.FormatInt(r.Version, 10), Handle: directory.Handle(r.PasswordHash),

@@ -83,8 +83,10 @@ func (q *Queries) AddPractice(ctx context.Context, arg AddPracticeParams) error 
 
 const person = `-- name: Person :one
 SELECT p.id, p.practice, p.role, p.username, p.email, p.email_verified, p.name,
-	p.locale, p.claims, p.password_hash, p.must_change, p.disabled, p.version
+	p.locale, p.claims, p.password_hash, p.must_change, p.disabled, p.version,
+	COALESCE(pr.name, '') AS practice_name
 FROM people p
+LEFT JOIN practices pr ON pr.id = p.practice
 WHERE p.id = $1
 `
 
@@ -102,6 +104,7 @@ type PersonRow struct {
 	MustChange    bool
 	Disabled      bool
 	Version       int64
+	PracticeName  string
 }
 
 func (q *Queries) Person(ctx context.Context, id string) (PersonRow, error) {
@@ -121,14 +124,17 @@ func (q *Queries) Person(ctx context.Context, id string) (PersonRow, error) {
 		&i.MustChange,
 		&i.Disabled,
 		&i.Version,
+		&i.PracticeName,
 	)
 	return i, err
 }
 
 const personByEmail = `-- name: PersonByEmail :one
 SELECT p.id, p.practice, p.role, p.username, p.email, p.email_verified, p.name,
-	p.locale, p.claims, p.password_hash, p.must_change, p.disabled, p.version
+	p.locale, p.claims, p.password_hash, p.must_change, p.disabled, p.version,
+	COALESCE(pr.name, '') AS practice_name
 FROM identifiers i JOIN people p ON p.id = i.person
+LEFT JOIN practices pr ON pr.id = p.practice
 WHERE i.key = $1 AND i.email = true
 `
 
@@ -146,6 +152,7 @@ type PersonByEmailRow struct {
 	MustChange    bool
 	Disabled      bool
 	Version       int64
+	PracticeName  string
 }
 
 func (q *Queries) PersonByEmail(ctx context.Context, key string) (PersonByEmailRow, error) {
@@ -165,14 +172,17 @@ func (q *Queries) PersonByEmail(ctx context.Context, key string) (PersonByEmailR
 		&i.MustChange,
 		&i.Disabled,
 		&i.Version,
+		&i.PracticeName,
 	)
 	return i, err
 }
 
 const personByIdentifier = `-- name: PersonByIdentifier :one
 SELECT p.id, p.practice, p.role, p.username, p.email, p.email_verified, p.name,
-	p.locale, p.claims, p.password_hash, p.must_change, p.disabled, p.version
+	p.locale, p.claims, p.password_hash, p.must_change, p.disabled, p.version,
+	COALESCE(pr.name, '') AS practice_name
 FROM identifiers i JOIN people p ON p.id = i.person
+LEFT JOIN practices pr ON pr.id = p.practice
 WHERE i.key = $1
 `
 
@@ -190,6 +200,7 @@ type PersonByIdentifierRow struct {
 	MustChange    bool
 	Disabled      bool
 	Version       int64
+	PracticeName  string
 }
 
 func (q *Queries) PersonByIdentifier(ctx context.Context, key string) (PersonByIdentifierRow, error) {
@@ -209,6 +220,7 @@ func (q *Queries) PersonByIdentifier(ctx context.Context, key string) (PersonByI
 		&i.MustChange,
 		&i.Disabled,
 		&i.Version,
+		&i.PracticeName,
 	)
 	return i, err
 }

@@ -15,20 +15,26 @@ INSERT INTO identifiers (key, person, email) VALUES (@key, @person, @email);
 
 -- name: PersonByIdentifier :one
 SELECT p.id, p.practice, p.role, p.username, p.email, p.email_verified, p.name,
-	p.locale, p.claims, p.password_hash, p.must_change, p.disabled, p.version
+	p.locale, p.claims, p.password_hash, p.must_change, p.disabled, p.version,
+	COALESCE(pr.name, '') AS practice_name
 FROM identifiers i JOIN people p ON p.id = i.person
+LEFT JOIN practices pr ON pr.id = p.practice
 WHERE i.key = @key;
 
 -- name: PersonByEmail :one
 SELECT p.id, p.practice, p.role, p.username, p.email, p.email_verified, p.name,
-	p.locale, p.claims, p.password_hash, p.must_change, p.disabled, p.version
+	p.locale, p.claims, p.password_hash, p.must_change, p.disabled, p.version,
+	COALESCE(pr.name, '') AS practice_name
 FROM identifiers i JOIN people p ON p.id = i.person
+LEFT JOIN practices pr ON pr.id = p.practice
 WHERE i.key = @key AND i.email = true;
 
 -- name: Person :one
 SELECT p.id, p.practice, p.role, p.username, p.email, p.email_verified, p.name,
-	p.locale, p.claims, p.password_hash, p.must_change, p.disabled, p.version
+	p.locale, p.claims, p.password_hash, p.must_change, p.disabled, p.version,
+	COALESCE(pr.name, '') AS practice_name
 FROM people p
+LEFT JOIN practices pr ON pr.id = p.practice
 WHERE p.id = @id;
 
 -- name: SetPassword :execrows
