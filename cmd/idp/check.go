@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -141,9 +142,14 @@ func parseIssuer(s string) (*url.URL, error) {
 		return nil, errors.New("must have no user, query or fragment")
 	case strings.HasSuffix(u.Path, "/"):
 		return nil, errors.New("must not end in a slash: apps compare it letter for letter")
+	case u.Path != "" && (path.Clean(u.Path) != u.Path || strings.Trim(u.EscapedPath(), pathLetters) != ""):
+		return nil, errors.New("must have a path of letters, digits, - . _ ~ and single slashes: it is served as it is written")
 	}
 	return u, nil
 }
+
+// pathLetters are those of a path that nobody encodes (RFC 3986 section 2.3).
+const pathLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/"
 
 func listenable(addr string) error {
 	if _, _, err := net.SplitHostPort(addr); err != nil {

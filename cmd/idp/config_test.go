@@ -90,6 +90,22 @@ func TestOnLoopback(t *testing.T) {
 	}
 }
 
+// A path that the router would read otherwise than apps do stops the start, with
+// words and not with a panic.
+func TestIssuer(t *testing.T) {
+	for issuer, want := range map[string]bool{
+		"https://id.example": true, "https://id.example/id": true, "https://id.example:8443/a-1/b_2.c~d": true, "http://[::1]:8080": true,
+		"": false, "id.example": false, "https://": false, "ftp://id.example": false, "https://id.example/": false, "https://u@id.example": false,
+		"https://id.example/?": false, "https://id.example#": false, "https://id.example/a//b": false, "https://id.example/a/../b": false,
+		"https://id.example/a/.": false, "https://id.example/{id}": false, "https://id.example/a%20b": false, "https://id.example/a%2Fb": false,
+		"https://id.example/é": false, "https://id.example/a;b": false,
+	} {
+		if _, err := parseIssuer(issuer); want != (err == nil) {
+			t.Errorf("%s: %v", issuer, err)
+		}
+	}
+}
+
 func FuzzLoad(f *testing.F) {
 	f.Add("IDP_ISSUER", "https://id.example")
 	f.Add("IDP_CLIENTS", "x,y")
