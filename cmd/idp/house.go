@@ -144,6 +144,7 @@ const drainFor = 15 * time.Second
 // run serves until ctx ends or a listener fails. Then it drains: not ready, no
 // new connections, the requests in flight finished, the jobs stopped.
 func (h *house) run(ctx context.Context) error {
+	tuneMemory()
 	stopJobs, err := h.provider.Work(context.WithoutCancel(ctx))
 	if err != nil {
 		return fmt.Errorf("jobs: %w", err)
