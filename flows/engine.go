@@ -31,6 +31,7 @@ type Engine struct {
 // Visit is what the host knows of the request that a flow goes on in.
 type Visit struct {
 	Source  account.Source
+	Exempt  bool // from limits by source
 	Known   func(account.ID) bool
 	Session NewSession // what a session would be made of
 }
@@ -189,7 +190,8 @@ func (e *Engine) show(ctx context.Context, s *Scope, step Step, again *Again) (*
 
 // Scope gathers what the steps may reach in this request.
 func (e *Engine) Scope(ctx context.Context, f *Flow, v Visit) (*Scope, error) {
-	s := &Scope{View: View{Flow: f}, Now: e.Now(), Source: v.Source, Known: v.Known,
+	f.From = v.Source
+	s := &Scope{View: View{Flow: f}, Now: e.Now(), Exempt: v.Exempt, Known: v.Known,
 		guard: e.Guard, store: e.Store, directory: e.Directory, hasher: e.Hasher,
 		rules: e.Rules, shadow: e.Shadow}
 	if f.Account == "" {

@@ -82,7 +82,8 @@ type Flow struct {
 	Request  Request
 	Revision int64
 	Started  time.Time
-	Finished time.Time // when its session was made: the auth_time; not stored here
+	Finished time.Time      // when its session was made: the auth_time; not stored here
+	From     account.Source // of the request at hand, for the trail; not stored here
 	Expires  time.Time
 }
 

@@ -80,11 +80,11 @@ func (s *Scope) judge(ctx context.Context, step StepName, identifier string, sec
 	if err != nil && !errors.Is(err, directory.ErrNotFound) && !errors.Is(err, directory.ErrAmbiguous) {
 		return judged{}, err
 	}
-	a := account.Attempt{Subject: s.shadow(name), Shadow: true, Factor: account.Password, Step: string(step), Source: s.Source}
+	a := account.Attempt{Subject: s.shadow(name), Shadow: true, Factor: account.Password, Step: string(step), Source: s.From, Exempt: s.Exempt}
 	if person != nil {
 		a.Subject, a.Shadow = string(person.ID), false
 		if s.Known != nil && s.Known(person.ID) {
-			a.Source = ""
+			a.Exempt = true
 		}
 	}
 	lease, err := s.guard.Charge(ctx, s.store, a)

@@ -58,8 +58,9 @@ type ResetStore interface {
 	// hour: then it changes nothing. A shadow subject is served alike; its
 	// mail has no recipient and is dropped by the worker.
 	AskReset(ctx context.Context, a ResetAsk) error
-	// OpenLink tells what the link is worth. It changes nothing but counters.
-	OpenLink(ctx context.Context, hash []byte) (account.Link, error)
+	// OpenLink tells what the link is worth, and the trail from where it was
+	// opened. It changes nothing but counters.
+	OpenLink(ctx context.Context, hash []byte, from account.Source) (account.Link, error)
 	// Redeem ends the flow's link and, in the same transaction, writes the new
 	// password, clears lock and counters, ends every session, refresh family
 	// and unfinished flow of the account, and queues the notice. It returns
@@ -67,7 +68,7 @@ type ResetStore interface {
 	Redeem(ctx context.Context, f *Flow, hash string) (account.Reason, error)
 	// CancelReset ends the live link that the notice belongs to ("this was
 	// not me"). It reports whether there was one.
-	CancelReset(ctx context.Context, cancel []byte) (bool, error)
+	CancelReset(ctx context.Context, cancel []byte, from account.Source) (bool, error)
 }
 
 // ResetAsk is a request for a reset link.

@@ -90,7 +90,7 @@ type Message struct {
 type Scope struct {
 	View
 	Now    time.Time
-	Source account.Source // "" where source limits do not apply
+	Exempt bool // from limits by source
 	// Known reports whether this browser completed a sign-in to the account
 	// before: strangers' failures from the same address do not stop it.
 	Known func(account.ID) bool

@@ -108,6 +108,7 @@ func (p *Provider) visit(r *http.Request) flows.Visit {
 	_, token, _ := p.site.Sessions.Current(r)
 	return flows.Visit{
 		Source: p.site.Source(r),
+		Exempt: p.site.Unlimited(r),
 		Known:  p.site.Known(r),
 		Session: flows.NewSession{
 			Replaces: token,

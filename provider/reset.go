@@ -80,7 +80,7 @@ func (p *Provider) open(w http.ResponseWriter, r *http.Request) error {
 		return p.choosePassword(w, r)
 	}
 	hash := account.HashSecret(token)
-	link, err := p.Store.OpenLink(r.Context(), hash)
+	link, err := p.Store.OpenLink(r.Context(), hash, p.site.Source(r))
 	if err != nil {
 		return err
 	}
@@ -125,7 +125,7 @@ func (p *Provider) savePassword(w http.ResponseWriter, r *http.Request) error {
 		return p.render(w, r, f, t)
 	}
 	if t.Done.Link != account.Valid {
-		link, err := p.Store.OpenLink(r.Context(), f.Link)
+		link, err := p.Store.OpenLink(r.Context(), f.Link, p.site.Source(r))
 		if err != nil {
 			return err
 		}
@@ -155,7 +155,7 @@ func (p *Provider) cancel(w http.ResponseWriter, r *http.Request) error {
 // cancelled ends the link. Where that comes too late, the page says so: whoever
 // used the link may be in the account.
 func (p *Provider) cancelled(w http.ResponseWriter, r *http.Request) error {
-	was, err := p.Store.CancelReset(r.Context(), account.HashSecret(r.PostForm.Get("token")))
+	was, err := p.Store.CancelReset(r.Context(), account.HashSecret(r.PostForm.Get("token")), p.site.Source(r))
 	if err != nil {
 		return err
 	}

@@ -78,3 +78,37 @@ func TestEveryChangeIsToldOnce(t *testing.T) {
 	}, "support_asked")
 	told("signing out", func() { b.post("/logout"); b.post("/logout") }, "session_ended id-grace signed_out")
 }
+
+// The trail says where each thing was done, also where no limits apply: to a
+// browser that is known, to exempt networks, and to links.
+func TestTheTrailSaysFromWhere(t *testing.T) {
+	h := newHouse(t, "https://id.example")
+	b := h.browser() // the first, at 203.0.113.1
+	b.signIn(b.get("/login"), "grace", rightPassword)
+	b.post("/logout")
+	b.signIn(b.get("/login"), "grace", "wrong") // by a browser that is known now
+	b.signIn(b.get("/login"), "grace", rightPassword)
+	open, _ := h.link(b, "grace@river.example")
+	page := b.get(open)
+	const next = "a lantern over quiet water"
+	b.post("/reset-password", "flow", page.flow(), "new_password", next, "confirm_password", next)
+	h.mails(1)
+	_, cancel := h.link(b, "grace@river.example")
+	b.post("/reset-password/cancel", "token", strings.TrimPrefix(cancel, "/reset-password/cancel?token="))
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	seen := map[account.Kind]bool{}
+	for _, e := range h.events {
+		switch e.Kind {
+		case account.SignedIn, account.SignInFailed, account.ResetRequested, account.ResetOpened,
+			account.ResetCompleted, account.ResetCancelled:
+			seen[e.Kind] = true
+			if e.Source != "203.0.113.1" {
+				t.Errorf("%s of %s came from %q", e.Kind, e.Subject, e.Source)
+			}
+		}
+	}
+	if len(seen) != 6 {
+		t.Errorf("only saw %v", seen)
+	}
+}

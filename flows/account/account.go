@@ -52,5 +52,5 @@ type ID string
 type PracticeID string
 
 // Source names where a request came from, as far as limits go: an IPv4
-// address or an IPv6 /64, in text. Empty means exempt from source limits.
+// address or an IPv6 /64, in text.
 type Source string

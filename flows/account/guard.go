@@ -32,7 +32,16 @@ type Attempt struct {
 	Shadow  bool   // nobody has it
 	Factor  Factor
 	Step    string
-	Source  Source // empty: exempt from source limits
+	Source  Source // where it came from; empty: unknown
+	Exempt  bool   // from limits by source, not from the lock
+}
+
+// Limited returns the source whose limits apply to the attempt, or "" if none do.
+func (a Attempt) Limited() Source {
+	if a.Exempt {
+		return ""
+	}
+	return a.Source
 }
 
 // GuardState is what the store remembers of a subject and a source. The zero
@@ -178,7 +187,7 @@ func (g Guard) refuse(st GuardState, a Attempt) *Refusal {
 		return &Refusal{Err: ErrDisabled}
 	case a.Factor == SecondFactor && st.Wrong[SecondFactor] >= MaxWrongCodes:
 		return &Refusal{Err: ErrHeld}
-	case a.Source != "" && (st.SourceFailures >= SourceFailures || st.SourceLocks >= SourceLocks):
+	case a.Limited() != "" && (st.SourceFailures >= SourceFailures || st.SourceLocks >= SourceLocks):
 		return &Refusal{Err: ErrLimited, Until: now.Add(SourceWindow)}
 	}
 	return nil

@@ -54,7 +54,7 @@ func (s *Store) Finish(ctx context.Context, f *flows.Flow, p flows.Progress, n f
 			return err
 		}
 		t.tell(account.Event{Kind: account.SignedIn, Subject: string(f.Account), Practice: f.Practice,
-			Source: p.Lease.Attempt().Source, Step: p.Lease.Attempt().Step, Methods: n.Methods,
+			Source: f.From, Step: p.Lease.Attempt().Step, Methods: n.Methods,
 			Took: t.sinceLock(g.LockedAt)})
 		return nil
 	})

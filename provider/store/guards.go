@@ -10,7 +10,7 @@ import (
 
 // ReadGuard is one SELECT, and the only statement of a refused attempt.
 func (s *Store) ReadGuard(ctx context.Context, a account.Attempt) (account.GuardState, error) {
-	r, err := s.q.ReadGuard(ctx, db.ReadGuardParams{Subject: a.Subject, Source: string(a.Source)})
+	r, err := s.q.ReadGuard(ctx, db.ReadGuardParams{Subject: a.Subject, Source: string(a.Limited())})
 	if err != nil {
 		return account.GuardState{}, err
 	}
@@ -130,11 +130,11 @@ func (s *Store) failed(ctx context.Context, t *tx, f failure) error {
 // countSource counts a failure against where it came from. A lapsed charge
 // says nothing of the source that happened to find it.
 func (t *tx) countSource(ctx context.Context, f failure) error {
-	if f.Source == "" || f.reason == account.Lapsed {
+	if f.Limited() == "" || f.reason == account.Lapsed {
 		return nil
 	}
 	c := db.CountSourceParams{
-		Source: string(f.Source), Now: t.now(),
+		Source: string(f.Limited()), Now: t.now(),
 		WindowOver: micros(t.at.Add(-account.SourceWindow)),
 		HourOver:   micros(t.at.Add(-time.Hour)),
 	}

@@ -351,9 +351,9 @@ func TestSourceLimits(t *testing.T) {
 		if _, err := r.guard().Charge(ctx, r.Store, e); verdict(err) != account.ErrLimited {
 			r.Errorf("after twenty failures: %v", err)
 		}
-		e.Source = "" // exempt, or a known browser
+		e.Exempt = true // or a known browser
 		r.ok(r.Release(ctx, r.charge(e)))
-		e.Source = "192.0.2.2"
+		e.Exempt = false
 		r.Move(account.SourceWindow)
 		r.ok(r.Release(ctx, r.charge(e)))
 	})

@@ -47,12 +47,12 @@ func (s *Store) AskReset(ctx context.Context, a flows.ResetAsk) error {
 
 // OpenLink tells what a link is worth. What nobody ever made is counted and
 // not written, so that guesses do not fill the audit trail.
-func (s *Store) OpenLink(ctx context.Context, hash []byte) (account.Link, error) {
+func (s *Store) OpenLink(ctx context.Context, hash []byte, from account.Source) (account.Link, error) {
 	l, err := s.link(ctx, s.q, hash)
 	if err != nil {
 		return l, err
 	}
-	e := account.Event{Kind: account.ResetOpened, Subject: l.Subject, Reason: l.Fate, By: l.By}
+	e := account.Event{Kind: account.ResetOpened, Subject: l.Subject, Reason: l.Fate, By: l.By, Source: from}
 	if l.Fate == account.Unknown {
 		e.At = s.Now()
 		s.observe(e)
@@ -109,7 +109,7 @@ func (s *Store) Redeem(ctx context.Context, f *flows.Flow, hash string) (account
 			return err
 		}
 		t.tell(account.Event{Kind: account.ResetCompleted, Subject: string(f.Account), Practice: f.Practice,
-			By: account.By(r.Initiator), Took: t.at.Sub(at(r.SentAt))})
+			By: account.By(r.Initiator), Source: f.From, Took: t.at.Sub(at(r.SentAt))})
 		return s.renew(ctx, t, f.Account, hash)
 	})
 	return fate, err
@@ -141,14 +141,14 @@ func (s *Store) renew(ctx context.Context, t *tx, id account.ID, hash string) er
 }
 
 // CancelReset ends the link that a mail's "this was not me" belongs to.
-func (s *Store) CancelReset(ctx context.Context, cancel []byte) (was bool, err error) {
+func (s *Store) CancelReset(ctx context.Context, cancel []byte, from account.Source) (was bool, err error) {
 	err = s.update(ctx, func(t *tx) error {
 		subject, err := t.CancelReset(ctx, db.CancelResetParams{CancelHash: cancel, Now: t.now()})
 		if missing(err) {
 			return nil
 		}
 		if was = err == nil; was {
-			t.tell(account.Event{Kind: account.ResetCancelled, Subject: subject})
+			t.tell(account.Event{Kind: account.ResetCancelled, Subject: subject, Source: from})
 		}
 		return err
 	})

@@ -45,7 +45,7 @@ func (r *rig) reset(id account.ID, hash string) {
 
 func (r *rig) fate(link []byte) account.Reason {
 	r.Helper()
-	l, err := r.OpenLink(context.Background(), link)
+	l, err := r.OpenLink(context.Background(), link, "")
 	r.ok(err)
 	return l.Fate
 }
@@ -64,7 +64,7 @@ func TestLinkLivesSixtyMinutes(t *testing.T) {
 			onBoth(t, func(r *rig) {
 				id := r.person("ann")
 				link := r.ask(id)
-				opened, err := r.OpenLink(context.Background(), link)
+				opened, err := r.OpenLink(context.Background(), link, "")
 				r.ok(err)
 				r.Move(c.after - r.Now().Sub(opened.SentAt)) // to the microsecond, or a little later
 				if c.want == account.Valid {
@@ -91,7 +91,7 @@ func TestOnlyTheNewestLinkWorks(t *testing.T) {
 		f := r.holding(id, first) // opened while it was good
 		r.Move(time.Minute)
 		second := r.ask(id)
-		l, err := r.OpenLink(ctx, first)
+		l, err := r.OpenLink(ctx, first, "")
 		r.ok(err)
 		if l.Fate != account.Superseded || l.NewerAt.Sub(l.SentAt) < time.Minute {
 			r.Errorf("%+v", l)
@@ -243,7 +243,7 @@ func TestCancelEndsTheLink(t *testing.T) {
 		var cancel []byte
 		r.ok(r.Scan("SELECT cancel_hash FROM resets WHERE subject = $1", &cancel, string(id)))
 		for i, want := range []bool{true, false} {
-			if was, err := r.CancelReset(ctx, cancel); was != want || err != nil {
+			if was, err := r.CancelReset(ctx, cancel, ""); was != want || err != nil {
 				r.Errorf("%d: %v %v", i, was, err)
 			}
 		}

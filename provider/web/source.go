@@ -47,21 +47,21 @@ func (s *Site) Address(r *http.Request) netip.Addr {
 }
 
 // Source names where a request came from, as far as limits go: an IPv4 address
-// or an IPv6 /64 (which one customer of a provider has to himself), or nothing
-// where no limits apply.
+// or an IPv6 /64 (which one customer of a provider has to himself).
 func (s *Site) Source(r *http.Request) account.Source {
 	a := s.Address(r)
 	switch {
 	case !a.IsValid():
 		return "unknown"
-	case within(a, s.source.exempt):
-		return ""
 	case a.Is4():
 		return account.Source(a.String())
 	}
 	net64, _ := a.Prefix(64) // fails only for IPv4
 	return account.Source(net64.String())
 }
+
+// Unlimited reports whether a request came from a network without limits.
+func (s *Site) Unlimited(r *http.Request) bool { return within(s.Address(r), s.source.exempt) }
 
 func addressOf(hostport string) netip.Addr {
 	if ap, err := netip.ParseAddrPort(hostport); err == nil {

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/medximity/idp/flows/account"
@@ -26,8 +27,8 @@ func TestSource(t *testing.T) {
 		{"IPv6", "[2001:db8:1:2:aaaa::1]:80", nil, "2001:db8:1:2::/64"},
 		{"IPv6 with a zone", "[fe80::1%eth0]:80", nil, "fe80::/64"},
 		{"IPv4 in IPv6", "[::ffff:203.0.113.7]:80", nil, "203.0.113.7"},
-		{"exempt", "198.51.100.20:80", nil, ""},
-		{"exempt, behind a proxy", "10.0.0.3:80", []string{"198.51.100.20"}, ""},
+		{"exempt", "198.51.100.20:80", nil, "198.51.100.20"},
+		{"exempt, behind a proxy", "10.0.0.3:80", []string{"198.51.100.20"}, "198.51.100.20"},
 		{"no address", "@", nil, "unknown"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -36,6 +37,9 @@ func TestSource(t *testing.T) {
 			r.Header["X-Forwarded-For"] = tt.forwarded
 			if got := g.Source(r); got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)
+			}
+			if got, want := g.Unlimited(r), strings.HasPrefix(tt.name, "exempt"); got != want {
+				t.Errorf("unlimited: %v, want %v", got, want)
 			}
 		})
 	}
