@@ -45,7 +45,7 @@ func openPostgres(ctx context.Context, c Config) (*pools, error) {
 	// A server that says nothing, and connections that a firewall forgot, are
 	// found out before a request has waited for them; the URL may say longer.
 	if conf.ConnConfig.ConnectTimeout == 0 {
-		conf.ConnConfig.ConnectTimeout = 2 * time.Second
+		conf.ConnConfig.ConnectTimeout = 5 * time.Second
 	}
 	conf.PingTimeout = time.Second
 	pool, err := pgxpool.NewWithConfig(ctx, conf)
