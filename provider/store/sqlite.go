@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/riverqueue/river/riverdriver"
 	"github.com/riverqueue/river/riverdriver/riversqlite"
@@ -46,7 +47,7 @@ func openSQLite(ctx context.Context, c Config) (*pools, error) {
 	}
 	write.SetMaxOpenConns(1)
 	// The writer comes first: it makes the file and turns the WAL on.
-	if err := write.PingContext(ctx); err != nil {
+	if err := wake(ctx, write); err != nil {
 		return nil, errors.Join(err, write.Close())
 	}
 	read, err := sql.Open("sqlite", dsn(path, "deferred"))
@@ -58,6 +59,23 @@ func openSQLite(ctx context.Context, c Config) (*pools, error) {
 	return &pools{write: write, read: read, close: func() error {
 		return errors.Join(read.Close(), write.Close())
 	}}, nil
+}
+
+// wake connects the writer. Its busy timeout does not cover turning the WAL on,
+// which fails at once while another process does the same: we wait instead.
+func wake(ctx context.Context, d *sql.DB) error {
+	for late := time.Now().Add(10 * time.Second); ; {
+		err := d.PingContext(ctx)
+		e, ok := errors.AsType[*modernc.Error](err)
+		if !ok || e.Code()&0xff != codes.SQLITE_BUSY || time.Now().After(late) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 // dsn opens a file durably: what was committed survives a loss of power.
