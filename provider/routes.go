@@ -3,6 +3,7 @@ package provider
 import (
 	"io/fs"
 	"net/http"
+	"time"
 
 	"github.com/medximity/idp/templates"
 )
@@ -20,13 +21,13 @@ func (p *Provider) routes() http.Handler {
 	page("GET /login/continue", p.takeUp)
 	page("POST /login/{step}", p.answer)
 	page("GET /forgot-password", p.forgot)
-	page("POST /forgot-password", p.ask)
+	page("POST /forgot-password", p.perSource(20, 5*time.Minute, p.ask))
 	page("GET /reset-password", p.open)
 	page("POST /reset-password", p.savePassword)
 	page("GET /reset-password/cancel", p.cancel)
 	page("POST /reset-password/cancel", p.cancelled)
 	page("GET /contact-support", p.contact)
-	page("POST /contact-support", p.contacted)
+	page("POST /contact-support", p.perSource(10, time.Hour, p.contacted))
 	page("GET /logout", p.logout)
 	page("POST /logout", p.loggedOut)
 	page("POST /language", p.site.Language)
