@@ -28,7 +28,7 @@ const (
 // How long a person has for a flow.
 const (
 	LoginFor = 60 * time.Minute
-	ResetFor = 30 * time.Minute // from the opening of the link
+	ResetFor = account.LinkFor // from the opening of the link, whose own time may end before
 )
 
 // StepName names a step: its URL element, template and metric label. Stable.

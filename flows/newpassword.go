@@ -15,6 +15,7 @@ type NewPassword struct{}
 type NewPasswordPage struct {
 	Username string // so that password managers save it for the right account
 	Min, Max int
+	Reset    bool // by a link: they sign in with it afterwards
 }
 
 // Name is "new-password".
@@ -33,7 +34,7 @@ func (NewPassword) Applies(v View) Need {
 
 // Show tells the rules before anything is typed.
 func (NewPassword) Show(_ context.Context, s *Scope) (Page, error) {
-	p := NewPasswordPage{Min: s.rules.Min, Max: account.MaxPassword}
+	p := NewPasswordPage{Min: s.rules.Min, Max: account.MaxPassword, Reset: s.Kind == Reset}
 	if p.Min == 0 {
 		p.Min = account.MinPassword
 	}

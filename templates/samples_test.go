@@ -23,6 +23,7 @@ func samples() []sample {
 	type password struct {
 		Username string
 		Min, Max int
+		Reset    bool
 	}
 	type locked struct {
 		Minutes int
@@ -60,9 +61,10 @@ func samples() []sample {
 			Warning: "Few attempts left.", Data: signIn{"grace", "Chart"}}},
 		{"nothing typed", Page{Name: "login", Step: "identify", Flow: "f1", Problems: wrong("identifier", "password"), Data: signIn{}}},
 		{"Internet Explorer", Page{Name: "login", Step: "identify", Flow: "f1", Outdated: true, Data: signIn{}}},
-		{"", Page{Name: "new_password", Flow: "f1", Action: "/id/reset-password", Data: password{"grace", 15, 256}}},
+		{"", Page{Name: "new_password", Flow: "f1", Action: "/id/reset-password", Data: password{"grace", 15, 256, true}}},
+		{"to be changed", Page{Name: "new_password", Flow: "f1", Action: "/id/login/new-password", Data: password{"grace", 15, 256, false}}},
 		{"refused", Page{Name: "new_password", Flow: "f1", Action: "/id/reset-password",
-			Problems: wrong("new_password", "confirm_password"), Data: password{"grace", 15, 256}}},
+			Problems: wrong("new_password", "confirm_password"), Data: password{"grace", 15, 256, true}}},
 		{"30 minutes", Page{Name: "locked", Flow: "f1", Data: locked{30, noon}}},
 		{"1 minute", Page{Name: "locked", Flow: "f1", Data: locked{1, noon}}},
 		{"", Page{Name: "disabled", Flow: "f1"}},
