@@ -6,6 +6,7 @@
 //	idp client add|list|show|rotate-secret|remove
 //	idp account add|find|unlock|reset-link|disable|enable
 //	idp keys rotate|list|new-ring|extend-ring
+//	idp mail retry                             what could not be delivered
 //	idp config check, idp doctor, idp version
 //
 // It only configures: package provider assembles the server. The settings are
@@ -44,7 +45,7 @@ func root() *cobra.Command {
 		SilenceErrors: true,
 	}
 	cmd.AddCommand(demoCommand(), serveCommand(), migrateCommand(), clientCommand(),
-		accountCommand(), keysCommand(), configCommand(), doctorCommand(), versionCommand())
+		accountCommand(), keysCommand(), mailCommand(), configCommand(), doctorCommand(), versionCommand())
 	return cmd
 }
 
