@@ -106,7 +106,9 @@ func (e *Engine) Submit(ctx context.Context, f *Flow, v Visit, name StepName, fo
 		case Stop:
 			return &Turn{Stop: &o}, nil
 		case Passed:
-			s.pass(o, &p)
+			if s.pass(o, &p); !s.PassedStep(step.Name()) {
+				return nil, fmt.Errorf("step %s: passed without a fact of its own: it would be due for ever", step.Name())
+			}
 		}
 	}
 }

@@ -96,6 +96,22 @@ func TestOneFormAnswersTwoSteps(t *testing.T) {
 	}
 }
 
+// factless is a host's step with a mistake in it.
+type factless struct{ named }
+
+func (factless) Submit(context.Context, *flows.Scope, flows.Form) (flows.Outcome, error) {
+	return flows.Passed{}, nil
+}
+
+func TestAStepWithoutAFactIsAFault(t *testing.T) {
+	h := newHouse(t)
+	h.Policies[flows.Login] = flows.Do(factless{named{"odd", flows.Must}})
+	f := h.begin(nil)
+	if _, err := h.Submit(t.Context(), f, flows.Visit{}, "odd", url.Values{"odd": {"x"}}); err == nil {
+		t.Error("it passed, and would be asked again for ever")
+	}
+}
+
 // What a wrong password leaves behind is the form as it was: the next try is
 // judged like the first.
 func TestEveryTryIsJudged(t *testing.T) {
