@@ -47,7 +47,7 @@ CREATE TABLE guards (
 	generation       bigint  NOT NULL DEFAULT 0,
 	charge_until     bigint  NOT NULL DEFAULT 0,
 	locked_until     bigint  NOT NULL DEFAULT 0,
-	locked_at        bigint  NOT NULL DEFAULT 0, -- of the last lock not yet followed by a sign-in
+	locked_at        bigint  NOT NULL DEFAULT 0, -- of the last lock; negative once a sign-in followed it, 0 after the next
 	password_failed  bigint  NOT NULL DEFAULT 0,
 	password_charged bigint  NOT NULL DEFAULT 0,
 	password_wrong   bigint  NOT NULL DEFAULT 0,
