@@ -8,25 +8,40 @@ type Kind string
 
 // The kinds, all of them.
 const (
-	SignedIn         Kind = "signed_in"         // a login flow ended in a session
-	SignInFailed     Kind = "sign_in_failed"    // a secret was judged and wrong
-	SignInRefused    Kind = "sign_in_refused"   // nothing was judged: locked, disabled, limited, busy
-	Locked           Kind = "locked"            // the 5th consecutive failure
-	LockCleared      Kind = "lock_cleared"      // By says how it ended
-	PasswordDisabled Kind = "password_disabled" // the 100th wrong password
-	PasswordChanged  Kind = "password_changed"  // by its owner, while signing in
-	ResetRequested   Kind = "reset_requested"   // Reason says what came of it
-	ResetOpened      Kind = "reset_opened"      // Reason says what the link was worth
-	ResetCompleted   Kind = "reset_completed"   // Took is the time since the link was made
-	ResetCancelled   Kind = "reset_cancelled"   // "this was not me"
-	SessionEnded     Kind = "session_ended"     // Reason says why
-	GrantRevoked     Kind = "grant_revoked"     // a family of tokens died; Reason says why
-	AccountAdded     Kind = "account_added"     // by an operator
-	AccountDisabled  Kind = "account_disabled"  // by an operator
-	AccountEnabled   Kind = "account_enabled"   // by an operator
-	SupportAsked     Kind = "support_asked"     // the contact form was sent
-	KeysRotated      Kind = "keys_rotated"      // a new signing key signs
-	ClientChanged    Kind = "client_changed"    // by an operator; Reason says how
+	SignedIn         Kind = "signed_in"              // a login flow ended in a session
+	SteppedUp        Kind = "stepped_up"             // a session proved anew, or more, who it is
+	SignInFailed     Kind = "sign_in_failed"         // a secret was judged and wrong
+	SignInRefused    Kind = "sign_in_refused"        // nothing was judged: locked, disabled, limited, busy
+	Locked           Kind = "locked"                 // the 5th consecutive failure
+	LockCleared      Kind = "lock_cleared"           // By says how it ended
+	PasswordDisabled Kind = "password_disabled"      // the 100th wrong password
+	PasswordChanged  Kind = "password_changed"       // by its owner, signing in or signed in
+	ResetRequested   Kind = "reset_requested"        // Reason says what came of it
+	ResetOpened      Kind = "reset_opened"           // Reason says what the link was worth
+	ResetCompleted   Kind = "reset_completed"        // Took is the time since the link was made
+	ResetCancelled   Kind = "reset_cancelled"        // "this was not me"
+	CodeAccepted     Kind = "code_accepted"          // of an authenticator; Offset is its clock's
+	SecondAdded      Kind = "second_factor_added"    // an authenticator; Step says where
+	SecondRemoved    Kind = "second_factor_removed"  // an authenticator, by its owner
+	SecondReset      Kind = "second_factor_reset"    // all of it, by Support or an operator; By says who
+	SecondHeld       Kind = "second_factor_held"     // the 10th wrong code
+	BackupMade       Kind = "backup_codes_made"      // a new set; the old one is dead
+	BackupVoided     Kind = "backup_codes_voided"    // by an operator; a new set is made at the next sign-in
+	BackupUsed       Kind = "backup_code_used"       // instead of an authenticator
+	EmailAsked       Kind = "email_change_asked"     // both addresses were sent a link
+	EmailChanged     Kind = "email_changed"          // both agreed
+	EmailCancelled   Kind = "email_change_cancelled" // by either, or given up
+	Disavowed        Kind = "disavowed"              // "this was not me": everything proven is void
+	LanguageChanged  Kind = "language_changed"
+	SessionEnded     Kind = "session_ended"    // Reason says why
+	GrantRevoked     Kind = "grant_revoked"    // a family of tokens died; Reason says why
+	AccountAdded     Kind = "account_added"    // by an operator
+	AccountDisabled  Kind = "account_disabled" // by an operator
+	AccountEnabled   Kind = "account_enabled"  // by an operator
+	SupportAsked     Kind = "support_asked"    // the contact form was sent
+	KeysRotated      Kind = "keys_rotated"     // a new signing key signs
+	ClientChanged    Kind = "client_changed"   // by an operator; Reason says how
+	PracticeChanged  Kind = "practice_changed" // by an operator: what it demands of its people
 )
 
 // Reason qualifies an event. The set is closed, since each is a label value.
@@ -40,6 +55,9 @@ const (
 	Disabled       Reason = "disabled"
 	RateLimited    Reason = "rate_limited"
 	UpstreamError  Reason = "upstream_error"
+	BadCode        Reason = "bad_code"      // of an authenticator, or a backup code
+	ReplayedCode   Reason = "replayed_code" // was right, once
+	Held           Reason = "held"          // of SessionEnded, too
 	TooBusy        Reason = "busy"
 	Lapsed         Reason = "lapsed" // charged, and never settled: a crash counts
 )
@@ -65,6 +83,9 @@ const (
 	ReuseSeen    Reason = "reuse"    // a code or refresh token came twice
 	ClientAsked  Reason = "client"   // RFC 7009 revocation
 	OperatorSaid Reason = "operator"
+	ProofChanged Reason = "proof_changed" // of the account: a password, a second factor
+	PersonAsked  Reason = "person"        // from Account Settings
+	NotMe        Reason = "disavowed"
 )
 
 // By says who or what caused an event.
@@ -88,12 +109,13 @@ type Event struct {
 	Subject  string     // the account's ID, or the shadow key of an identifier nobody has
 	Practice PracticeID // of the account, where known
 	Actor    string     // "" for the person, else who acted (an operator, a job)
-	Step     string     // the step that judged, where one did
+	Step     string     // the step that judged, where one did; for SignedIn and SteppedUp the last that did
 	Factor   Factor     // which counter, where one moved
 	Reason   Reason
 	By       By
 	Source   Source
 	Methods  []string      // RFC 8176 names, for SignedIn
+	Offset   int           // of an accepted code, in steps; see Match
 	Took     time.Duration // see the kinds; for SignedIn, since the last lock if there was one
 	At       time.Time
 }

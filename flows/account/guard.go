@@ -54,6 +54,7 @@ type GuardState struct {
 	Generation  int64     // of charges; rises whenever outstanding ones are voided
 	LockedUntil time.Time // zero if not locked
 	Epoch       int64     // of proofs; rises when everything proven before is void
+	HasSecond   bool      // it is an account with a second factor
 
 	SourceFailures int // of the attempt's source, in SourceWindow
 	SourceLocks    int // accounts it locked in the last hour
@@ -92,6 +93,7 @@ type GuardStore interface {
 type Lease struct {
 	attempt    Attempt
 	generation int64
+	hasSecond  bool
 	valid      bool
 }
 
@@ -100,6 +102,9 @@ func (l Lease) Valid() bool { return l.valid }
 
 // Attempt returns what was charged.
 func (l Lease) Attempt() Attempt { return l.attempt }
+
+// HasSecond reports whether the account had a second factor when it was charged.
+func (l Lease) HasSecond() bool { return l.hasSecond }
 
 // Generation returns the generation of charges it was made in.
 func (l Lease) Generation() int64 { return l.generation }
@@ -143,7 +148,7 @@ func (g Guard) Charge(ctx context.Context, s GuardStore, a Attempt) (Lease, erro
 				return Lease{}, err
 			}
 			if ok {
-				return Lease{attempt: a, generation: gen, valid: true}, nil
+				return Lease{attempt: a, generation: gen, hasSecond: st.HasSecond, valid: true}, nil
 			}
 		}
 		if !g.Now().Before(deadline) {
@@ -201,6 +206,8 @@ func reasonOf(err error) Reason {
 		return RateLimited
 	case ErrBusy:
 		return TooBusy
+	case ErrHeld:
+		return Held
 	}
 	return Disabled
 }

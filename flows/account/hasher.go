@@ -78,10 +78,7 @@ func (h *Hasher) Waiting() int64 { return h.waiting.Load() }
 
 // Hash returns the PHC string of a new password.
 func (h *Hasher) Hash(ctx context.Context, password []byte) (string, error) {
-	if h.once.Do(h.init); h.err != nil {
-		return "", h.err
-	}
-	release, err := h.enter(ctx)
+	release, err := h.begin(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -117,6 +114,14 @@ func (h *Hasher) Verify(ctx context.Context, l Lease, hash string, password []by
 	h.verified.Add(1)
 	ok, err = digest.MatchBytesAdvanced(password)
 	return ok && err == nil && hash != "", hash != "" && !current(hash), err
+}
+
+// begin is enter for a hasher that may not have hashed yet.
+func (h *Hasher) begin(ctx context.Context) (release func(op string), err error) {
+	if h.once.Do(h.init); h.err != nil {
+		return nil, h.err
+	}
+	return h.enter(ctx)
 }
 
 // enter waits for a slot, in a queue that is bounded in length and time.
