@@ -19,6 +19,9 @@ import (
 //	button HREF WORDS    for the mails' template "button"
 //	row NAME VALUE       for a mail's table
 //	asset NAME           the path of a static file, to follow .Base
+//	qr URI LABEL         a QR code, as inline SVG that says what it is
+//	authenticator URI    a link that an authenticator app opens
+//	grouped KEY          a key in groups of four, for people who type it
 func (s *Set) funcs(lang string) template.FuncMap {
 	return template.FuncMap{
 		"t": func(key string, args ...any) (string, error) {
@@ -35,6 +38,10 @@ func (s *Set) funcs(lang string) template.FuncMap {
 		"button":    func(href any, words string) button { return button{fmt.Sprint(href), words} },
 		"row":       func(name string, value any) row { return row{name, fmt.Sprint(value)} },
 		"asset":     s.Asset,
+
+		"qr":            qrCode,
+		"authenticator": authenticatorLink,
+		"grouped":       grouped,
 	}
 }
 

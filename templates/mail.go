@@ -45,7 +45,7 @@ func (s *Set) parseText(lang string) (map[string]*texttemplate.Template, error) 
 	sets := map[string]*texttemplate.Template{}
 	for _, file := range names {
 		t, err := texttemplate.New("").Option("missingkey=error").
-			Funcs(texttemplate.FuncMap(s.funcs(lang))).ParseFS(files, "mail/_layout.txt", file)
+			Funcs(texttemplate.FuncMap(s.funcs(lang))).ParseFS(files, "mail/_*.txt", file)
 		if err != nil {
 			return nil, err
 		}

@@ -14,18 +14,30 @@ const origin = "https://id.medximity.example/id"
 func letters() map[string]map[string]any {
 	links := func(more map[string]any) map[string]any {
 		d := map[string]any{"support_link": origin + "/contact-support",
-			"forgot_link": origin + "/forgot-password", "login_link": origin + "/login"}
+			"forgot_link": origin + "/forgot-password", "login_link": origin + "/login",
+			"security_link": origin + "/account/security"}
 		for k, v := range more {
 			d[k] = v
 		}
 		return d
 	}
+	notMe := map[string]any{"not_me_link": origin + "/not-me?token=abc-_3"}
 	return map[string]map[string]any{
 		"reset": links(map[string]any{"link": origin + "/reset-password?token=abc-_1",
 			"cancel_link": origin + "/reset-password/cancel?token=def-_2", "minutes": float64(60)}),
-		"locked":           links(map[string]any{"minutes": 30}),
-		"password_reset":   links(nil),
-		"password_changed": links(nil),
+		"locked":                links(map[string]any{"minutes": 30}),
+		"password_reset":        links(notMe),
+		"password_changed":      links(notMe),
+		"second_factor_added":   links(notMe),
+		"second_factor_removed": links(notMe),
+		"second_factor_reset":   links(nil),
+		"second_factor_held":    links(nil),
+		"backup_code_used":      links(map[string]any{"left": float64(3), "not_me_link": notMe["not_me_link"]}),
+		"backup_codes_made":     links(notMe),
+		"email_confirm_old": links(map[string]any{"link": origin + "/confirm-email?token=abc-_4",
+			"cancel_link": origin + "/confirm-email/cancel?token=def-_5", "new": "grace@new.example"}),
+		"email_confirm_new": links(map[string]any{"link": origin + "/confirm-email?token=abc-_6", "new": "grace@new.example"}),
+		"email_changed":     links(map[string]any{"new": "grace@new.example", "not_me_link": notMe["not_me_link"]}),
 		"support_request": links(map[string]any{"reference": "AB12CD34", "name": "Grace", "practice": "Riverside",
 			"npi": "", "username": "grace", "email": "grace@new.example"}),
 	}
@@ -112,6 +124,30 @@ func TestResetMailHasItsLinkInFull(t *testing.T) {
 	for _, want := range []string{"60 minutes", "This was not me", "never ask"} {
 		if !strings.Contains(m.Text, want) {
 			t.Errorf("the text lacks %q", want)
+		}
+	}
+}
+
+// What tells of a change says what to do if it was somebody else's: first the
+// button that shuts them out, then Support.
+func TestMailsOfChangesLeadToNotMe(t *testing.T) {
+	s := load(t)
+	for name, data := range letters() {
+		link, ok := data["not_me_link"].(string)
+		if !ok {
+			continue
+		}
+		m, err := s.Mail("en", name, data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		support := data["support_link"].(string)
+		if at := strings.Index(m.Text, "This Was Not Me:\n"+link+"\n"); at < 0 || at > strings.Index(m.Text, support) {
+			t.Errorf("%s: the link is not there, or after Support:\n%s", name, m.Text)
+		}
+		if !strings.Contains(m.HTML, ">This Was Not Me</a>") || !strings.Contains(m.HTML, ">"+link+"</a>") ||
+			!strings.Contains(m.HTML, ">"+support+"</a>") {
+			t.Errorf("%s: the HTML lacks the button, its address or Support:\n%s", name, m.HTML)
 		}
 	}
 }

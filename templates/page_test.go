@@ -158,12 +158,14 @@ func (c check) controls() {
 	}
 }
 
-// links all stay below the issuer's path; only form_post leaves.
+// links all stay below the issuer's path; only form_post leaves, and the link
+// that opens an authenticator app.
 func (c check) links() {
 	for _, n := range c.all() {
 		for _, a := range []string{"href", "src", "action"} {
 			to := attr(n, a)
-			if to == "" || strings.HasPrefix(to, "#") || strings.HasPrefix(to, "/id/") || to == "https://chart.example/cb" {
+			if to == "" || strings.HasPrefix(to, "#") || strings.HasPrefix(to, "/id/") ||
+				strings.HasPrefix(to, "otpauth://totp/") || to == "https://chart.example/cb" {
 				continue
 			}
 			c.Errorf("<%s %s=%q>", n.Data, a, to)

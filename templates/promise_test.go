@@ -14,6 +14,8 @@ func TestPromisedLabels(t *testing.T) {
 		"mail.reset.button": "Reset My Password",
 		"reset.submit":      "Save Password",
 		"support.link":      "Contact Support",
+		"way.backup-code":   "Use a backup code",
+		"account.title":     "Account Settings",
 	} {
 		if got := s.Text("en", key, nil); got != want {
 			t.Errorf("%s is %q, want %q", key, got, want)
@@ -48,18 +50,50 @@ func TestPagesSay(t *testing.T) {
 		{"link", "used", []string{"This link has been used", "Send Reset Link"}},
 		{"support", "", []string{"Full name", "Practice name", "NPI", "Username", "New email", "one business day", "Contact Support"}},
 		{"logout", "", []string{`id="logout-confirm"`, `action="/id/logout"`}},
+		{"totp", "", []string{`action="/id/login/totp"`, "Use a backup code", `href="/id/login?flow=f1&amp;way=backup-code"`,
+			`autocomplete="one-time-code"`, `inputmode="numeric"`, "autofocus", "Lost your phone?", "Contact Support"}},
+		{"totp", "wrong code", []string{"Set the clock of your phone to automatic"}},
+		{"backup_code", "", []string{`way=totp"`, "Use your authenticator app", "4X7K-9QWM-2BTFZ", `autocapitalize="characters"`}},
+		{"set_up_totp", "required", []string{"Your practice or this app asks for a second step", `<svg class="qr" role="img"`,
+			`href="otpauth://totp/`, "JBSW Y3DP EHPK 3PXP", `value="Phone"`, "Next you get backup codes"}},
+		{"set_up_totp", "refused", []string{"Set the clock of your phone to automatic", "Not now"}},
+		{"backup_codes", "replaces", []string{"4X7K-9QWM-2BTFZ", `href="/id/login/backup-codes.txt?flow=f1" download`,
+			"The old codes stop working when you continue.", `name="saved" type="checkbox" value="yes"`}},
+		{"more_codes", "", []string{"You have 3 backup codes left.", `name="more" value="yes"`, `name="more" value="later"`}},
+		{"more_codes", "one", []string{"You have 1 backup code left."}},
+		{"confirm", "for an app", []string{"Chart asks for your password once more", "Forgot Password?", `href="/id/logout"`}},
+		{"held", "", []string{"10 wrong codes", "Contact Support", "Forgot Password?", "Back to sign in"}},
+		{"home", "", []string{`href="/id/account/security"`, "Account Settings"}},
+		{"security", "all", []string{`aria-current="page"`, `remove?id=a1" aria-label="Remove Phone"`, "3 backup codes are left.",
+			"Make new ones before they run out.", "grace@new.example", `<option value="ko" lang="ko" selected>`}},
+		{"security", "nothing yet", []string{"Set Up Authenticator App", "we recommend"}},
+		{"security", "free", []string{`aria-label="Remove Authenticator app"`, "1 backup code is left."}},
+		{"security", "required", []string{"Your practice requires it"}},
+		{"remove_authenticator", "last", []string{`name="id" value="a1"`, `class="danger"`, "backup codes go with it"}},
+		{"sessions", "", []string{"This browser", `name="id" value="s2"`, "End All Others", "Unknown browser"}},
+		{"activity", "", []string{"Backup code used", "192.0.2.7", "by Support or an operator", "Change Password"}},
+		{"email", "", []string{"60 minutes", "both addresses", "No longer have the old address?", "Send Links"}},
+		{"email_confirm", "", []string{`name="token" value="t1"`, `action="/id/confirm-email"`}},
+		{"email_cancel", "", []string{`name="token" value="t1"`, `action="/id/confirm-email/cancel"`}},
+		{"not_me", "", []string{`name="token" value="t1"`, `action="/id/not-me"`, "signs everybody out", "Secure My Account"}},
+		{"not_me_done", "", []string{"Forgot Password?", "Contact Support"}},
 		{"form_post", "", []string{`action="https://chart.example/cb"`, `name="code" value="c"`, "Continue"}},
 	} {
+		found := false
 		for _, sample := range samples() {
 			if sample.page.Name != tt.page || sample.name != tt.state {
 				continue
 			}
+			found = true
 			out := render(t, s, sample.page, "en")
 			for _, want := range tt.want {
 				if !strings.Contains(out, want) {
 					t.Errorf("%s (%s) lacks %q", tt.page, tt.state, want)
 				}
 			}
+		}
+		if !found {
+			t.Errorf("no sample of %s (%s)", tt.page, tt.state)
 		}
 	}
 }
@@ -74,6 +108,21 @@ func TestSupportAsksForNoPhone(t *testing.T) {
 		out := strings.ToLower(render(t, s, sample.page, "en"))
 		if strings.Contains(out, "phone number") || strings.Contains(out, `type="tel"`) || strings.Contains(out, `type="password"`) {
 			t.Errorf("it asks for a phone or a password:\n%s", out)
+		}
+	}
+}
+
+// Whoever must have a second factor is not offered to take away the last one;
+// one of several may go.
+func TestLastRequiredAuthenticatorStays(t *testing.T) {
+	s := load(t)
+	for _, sample := range samples() {
+		if sample.page.Name != "security" {
+			continue
+		}
+		offered := strings.Contains(render(t, s, sample.page, "en"), "/authenticators/remove")
+		if want := sample.name != "required" && sample.name != "nothing yet"; offered != want {
+			t.Errorf("%s: removal offered: %v", sample.name, offered)
 		}
 	}
 }

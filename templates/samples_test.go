@@ -54,7 +54,7 @@ func samples() []sample {
 		App, Action string
 		Fields      []field
 	}
-	return []sample{
+	return append(settingsSamples(wrong), []sample{
 		{"first visit", Page{Name: "login", Step: "identify", Flow: "f1", App: "Chart", Data: signIn{App: "Chart"}}},
 		{"after saving a password", Page{Name: "login", Step: "identify", Flow: "f1", Notice: "Saved.", Data: signIn{}}},
 		{"wrong password", Page{Name: "login", Step: "password", Flow: "f1", App: "Chart", Problems: wrong(""),
@@ -99,5 +99,5 @@ func samples() []sample {
 		{"known app", Page{Name: "oauth_error", Data: oauth{"Chart", "invalid_scope", "no such scope"}}},
 		{"unknown app", Page{Name: "oauth_error", Data: oauth{Code: "invalid_client"}}},
 		{"", Page{Name: "form_post", Data: post{"Chart", "https://chart.example/cb", []field{{"code", "c"}, {"state", "s"}}}}},
-	}
+	}...)
 }

@@ -42,6 +42,8 @@ type Page struct {
 	Step   string // the step that the form answers
 	Action string // where the form goes, for pages of more than one route
 
+	Ways []string // other ways to the same end: the names of their steps; the page links to each
+
 	Problems []Problem // what was wrong with the answer, in the order of the page
 	Warning  string    // what will happen if it goes on like this
 	Notice   string    // what has just been done

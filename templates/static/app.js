@@ -43,6 +43,27 @@ addEventListener("pageshow", (event) => {
   for (const b of document.querySelectorAll("[aria-disabled]")) b.removeAttribute("aria-disabled");
 });
 
+// Backup codes and keys: copied without the blanks between their groups, and
+// printed. What says how to do without is not needed then.
+for (const button of document.querySelectorAll("[data-copy]")) {
+  if (!navigator.clipboard) break; // as over plain HTTP
+  const from = document.getElementById(button.dataset.copy);
+  const said = button.nextElementSibling;
+  const parts = from.querySelectorAll("code");
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(
+      [...(parts.length ? parts : [from])].map((e) => e.textContent.replace(/\s/g, "")).join("\n"));
+    said.textContent = "";
+    setTimeout(() => said.textContent = said.dataset.said, 100); // said again, too
+  });
+  button.hidden = false;
+}
+for (const button of document.querySelectorAll("[data-print]")) {
+  button.addEventListener("click", () => print());
+  button.hidden = false;
+  for (const p of document.querySelectorAll("[data-plain]")) p.hidden = true;
+}
+
 // Times, by the person's own clock.
 for (const time of document.querySelectorAll("time[datetime]")) {
   const at = new Date(time.dateTime);
