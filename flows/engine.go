@@ -23,6 +23,14 @@ type Engine struct {
 	// Shadow is the key under which an identifier that nobody has is counted:
 	// a keyed hash, so that the store does not collect what strangers typed.
 	Shadow func(identifier string) string
+	// Draft returns 32 secret bytes, the same for the same flow and purpose:
+	// what a page shows that is not stored before it is confirmed.
+	Draft func(flow, purpose string) []byte
+	// Require says whose second factor is required, beyond their practice's
+	// and the app's demand.
+	Require account.Requirement
+	// Issuer is the name by which authenticators list their codes.
+	Issuer string
 	Now    func() time.Time
 	// Idle and Absolute bound sessions.
 	Idle, Absolute time.Duration
@@ -66,17 +74,22 @@ func (e *Engine) Begin(ctx context.Context, f *Flow) error {
 	return e.Store.Begin(ctx, f)
 }
 
-// Show returns what the flow asks now. It changes nothing.
-func (e *Engine) Show(ctx context.Context, f *Flow, v Visit) (*Turn, error) {
+// Show returns what the flow asks now, in the way that is named if it is one of
+// those that would do. It changes nothing, and remembers no choice: which way
+// is taken is known when it was gone (CVE-2026-18963).
+func (e *Engine) Show(ctx context.Context, f *Flow, v Visit, way StepName) (*Turn, error) {
 	s, err := e.Scope(ctx, f, v)
 	if err != nil {
 		return nil, err
 	}
-	return e.ask(ctx, s, nil)
+	if step := e.pick(s.View, way); step != nil {
+		return e.show(ctx, s, step, nil)
+	}
+	return e.ask(ctx, s)
 }
 
 // Submit gives the form to the step called name, if that is due, and to those
-// after it while the form answers them too. What it proves is written once, at
+// after it while the form answers them too, up to a secret. What it proves is written once, at
 // the end. An answer out of turn changes nothing and shows what is due.
 func (e *Engine) Submit(ctx context.Context, f *Flow, v Visit, name StepName, form Form) (*Turn, error) {
 	s, err := e.Scope(ctx, f, v)
@@ -84,13 +97,16 @@ func (e *Engine) Submit(ctx context.Context, f *Flow, v Visit, name StepName, fo
 		return nil, err
 	}
 	var p Progress
-	for proven := false; ; proven = true {
+	var last Step
+	for {
 		step := e.pick(s.View, name)
-		if step == nil && proven {
+		if last != nil && step == nil {
 			step = e.answered(s.View, form)
 		}
-		if step == nil {
-			return e.write(ctx, s, v, p, proven)
+		// A form answers no more once a secret was judged: that is settled
+		// before the next one is charged.
+		if step == nil || p.Lease.Valid() {
+			return e.write(ctx, s, v, p, last)
 		}
 		out, err := step.Submit(ctx, s, form)
 		if err != nil {
@@ -99,16 +115,20 @@ func (e *Engine) Submit(ctx context.Context, f *Flow, v Visit, name StepName, fo
 		switch o := out.(type) {
 		case Again:
 			t, err := e.show(ctx, s, step, &o)
-			if proven && err == nil {
+			if last != nil && err == nil {
 				t.Step = name // nothing was written: the form answers all of it again
 			}
 			return t, err
 		case Stop:
 			return &Turn{Stop: &o}, nil
 		case Passed:
-			if s.pass(o, &p); !s.PassedStep(step.Name()) {
+			if err := e.pass(ctx, s, o, &p); err != nil {
+				return nil, err
+			}
+			if !s.PassedStep(step.Name()) {
 				return nil, fmt.Errorf("step %s: passed without a fact of its own: it would be due for ever", step.Name())
 			}
+			last = step
 		}
 	}
 }
@@ -134,46 +154,57 @@ func (e *Engine) answered(v View, form Form) Step {
 }
 
 // write makes what was proven durable, and ends the flow if nothing is due.
-func (e *Engine) write(ctx context.Context, s *Scope, v Visit, p Progress, proven bool) (*Turn, error) {
-	if !proven {
-		return e.ask(ctx, s, nil)
+func (e *Engine) write(ctx context.Context, s *Scope, v Visit, p Progress, last Step) (*Turn, error) {
+	if last == nil {
+		return e.ask(ctx, s)
 	}
 	if len(e.Policies[s.Kind].due(s.View)) > 0 {
 		if err := e.Store.Advance(ctx, s.Flow, p); err != nil {
-			return verdict(err)
+			return e.verdict(ctx, s, p, last, err)
 		}
-		return e.ask(ctx, s, nil)
+		return e.ask(ctx, s)
 	}
 	if s.Kind == Reset {
-		fate, err := e.Store.Redeem(ctx, s.Flow, p.Hash)
+		fate, err := e.Store.Redeem(ctx, s.Flow, p)
 		return &Turn{Done: &Done{Account: s.Account, Link: fate}}, err
 	}
 	sess := v.Session
 	sess.Token = account.NewSecret()
-	sess.Methods = s.Methods()
-	sess.ACR = ACR(sess.Methods)
+	sess.Methods, sess.ACR, sess.AuthTime = s.Methods(), s.ACR(), s.authTime()
 	sess.Idle, sess.Absolute = e.Idle, e.Absolute
 	if err := e.Store.Finish(ctx, s.Flow, p, sess); err != nil {
-		return verdict(err)
+		return e.verdict(ctx, s, p, last, err)
 	}
 	return &Turn{Done: &Done{Account: s.Account, Session: &sess}}, nil
 }
 
-// verdict turns a refusal by the store into a stop.
-func verdict(err error) (*Turn, error) {
-	if errors.Is(err, account.ErrBusy) {
+// verdict turns a refusal by the store into a stop, or into the step once more:
+// a code that was used up elsewhere while it was judged here was wrong.
+func (e *Engine) verdict(ctx context.Context, s *Scope, p Progress, last Step, err error) (*Turn, error) {
+	switch {
+	case errors.Is(err, account.ErrBusy):
 		return &Turn{Stop: &Stop{Reason: account.ErrBusy}}, nil
+	case !errors.Is(err, account.ErrReplayed):
+		return nil, err
 	}
-	return nil, err
+	out, err := s.refuse(ctx, last, p.Lease, account.ReplayedCode)
+	if err != nil {
+		return nil, err
+	}
+	if stop, ok := out.(Stop); ok {
+		return &Turn{Stop: &stop}, nil
+	}
+	again := out.(Again)
+	return e.show(ctx, s, last, &again)
 }
 
 // ask shows the first step that is due.
-func (e *Engine) ask(ctx context.Context, s *Scope, again *Again) (*Turn, error) {
+func (e *Engine) ask(ctx context.Context, s *Scope) (*Turn, error) {
 	due := e.Policies[s.Kind].due(s.View)
 	if len(due) == 0 {
 		return nil, ErrNoFlow // over: a finished flow has nothing to show
 	}
-	return e.show(ctx, s, due[0], again)
+	return e.show(ctx, s, due[0], nil)
 }
 
 func (e *Engine) show(ctx context.Context, s *Scope, step Step, again *Again) (*Turn, error) {
@@ -195,17 +226,36 @@ func (e *Engine) Scope(ctx context.Context, f *Flow, v Visit) (*Scope, error) {
 	f.From = v.Source
 	s := &Scope{View: View{Flow: f}, Now: e.Now(), Exempt: v.Exempt, Known: v.Known,
 		guard: e.Guard, store: e.Store, directory: e.Directory, hasher: e.Hasher,
-		rules: e.Rules, shadow: e.Shadow}
+		rules: e.Rules, shadow: e.Shadow, require: e.Require, draft: e.Draft, issuer: e.Issuer}
 	if f.Account == "" {
 		return s, nil
 	}
-	var err error
-	s.Person, err = e.Directory.Lookup(ctx, directory.ByID, string(f.Account))
-	return s, err
+	person, err := e.Directory.Lookup(ctx, directory.ByID, string(f.Account))
+	if err != nil {
+		return nil, err
+	}
+	s.know(person)
+	return s, s.equipped(ctx)
+}
+
+// Requires reports whether the person must have a second factor, whatever app
+// they come from.
+func (e *Engine) Requires(p *directory.Entry) bool { return p.RequireSecond || e.Require.Of(p.Role) }
+
+// know makes the person known to the policy.
+func (s *Scope) know(e *directory.Entry) {
+	s.Person, s.Account, s.Practice = e, e.ID, e.Practice
+	s.Required = e.RequireSecond || s.require.Of(e.Role)
+}
+
+// equipped finds out what second factor they have.
+func (s *Scope) equipped(ctx context.Context) (err error) {
+	s.Second, err = s.store.Second(ctx, s.Account)
+	return err
 }
 
 // pass adds what a step proved to the flow and to what will be written.
-func (s *Scope) pass(o Passed, p *Progress) {
+func (e *Engine) pass(ctx context.Context, s *Scope, o Passed, p *Progress) error {
 	for i := range o.Facts {
 		o.Facts[i].At = s.Now
 	}
@@ -213,14 +263,38 @@ func (s *Scope) pass(o Passed, p *Progress) {
 	if o.Typed != "" {
 		s.Typed = o.Typed
 	}
-	if o.Person != nil {
-		s.Person, s.Account, s.Practice = o.Person, o.Person.ID, o.Person.Practice
+	if o.Person != nil && (s.Person == nil || s.Account != o.Person.ID) {
+		s.know(o.Person)
+		// The charge saw whether there is a second factor: for whoever has
+		// none that spares a question. The store makes sure of it again.
+		if o.Lease.HasSecond() || !o.Lease.Valid() {
+			if err := s.equipped(ctx); err != nil {
+				return s.faulted(ctx, o.Lease, err)
+			}
+		}
 	}
 	if o.Lease.Valid() {
-		p.Lease = o.Lease
+		p.Lease, p.Burn = o.Lease, o.Burn
 	}
 	if o.Hash != "" {
-		p.Hash = o.Hash
+		p.Hash, p.Short = o.Hash, o.Short
+	}
+	s.equip(o, p)
+	return nil
+}
+
+// equip brings the person's second factor up to what will be written.
+func (s *Scope) equip(o Passed, p *Progress) {
+	if o.Burn != nil && o.Burn.Backup != nil {
+		s.Second.Codes--
+	}
+	if o.Authenticator != nil {
+		p.Authenticator = o.Authenticator
+		s.Second.Authenticators++
+	}
+	if o.Codes != nil {
+		p.Codes = o.Codes
+		s.Second.Codes = len(o.Codes.Unused)
 	}
 }
 
@@ -230,12 +304,10 @@ const (
 	ACR2FA = "urn:medximity:acr:2fa"
 )
 
-// ACR returns the class that the methods reach.
-func ACR(methods []string) string {
-	for _, m := range methods {
-		if m == "mfa" {
-			return ACR2FA
-		}
+// ACR returns the class that what was proven reaches.
+func (f *Flow) ACR() string {
+	if f.twoFactors() {
+		return ACR2FA
 	}
 	return ACR1FA
 }

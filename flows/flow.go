@@ -21,8 +21,10 @@ type Kind string
 
 // The kinds.
 const (
-	Login Kind = "login" // ends in a session
-	Reset Kind = "reset" // ends in a new password, and in no session
+	Login  Kind = "login"  // ends in a session
+	StepUp Kind = "stepup" // ends in a session in place of the one it began in, with more proven or anew
+	Enroll Kind = "enroll" // does so, too, and changes how the account is proven (Request.Change)
+	Reset  Kind = "reset"  // ends in a new password, and in no session
 )
 
 // How long a person has for a flow.
@@ -41,13 +43,18 @@ type FactKind string
 const (
 	Identified    FactKind = "identified"     // an identifier was typed; proves nothing
 	KnowsPassword FactKind = "knows_password" // the password was right
+	HoldsSecond   FactKind = "holds_second"   // gave a code of the second factor
 	HoldsLink     FactKind = "holds_link"     // opened a live reset link
 	NewPasswordIs FactKind = "new_password"   // chose a new password
+	NewCodes      FactKind = "new_codes"      // asked for new backup codes
+	NoNewCodes    FactKind = "no_new_codes"   // would rather not, now
+	SavedCodes    FactKind = "saved_codes"    // has a new set of them
 )
 
 // Fact is one thing proven in a flow. Facts are only ever added. A fact holds
 // for the flow, the browser and the account that it was proven in, and for no
-// other: no session and no new password without all its proofs.
+// other: no session and no new password without all its proofs. What the live
+// session proved in which a step-up began is such a fact, by FromSession.
 type Fact struct {
 	Kind    FactKind  `json:"kind"`
 	Step    StepName  `json:"step"`
@@ -65,7 +72,24 @@ type Request struct {
 	Locales    string     `json:"locales,omitempty"`
 	Hint       string     `json:"hint,omitempty"`    // login_hint
 	Subject    account.ID `json:"subject,omitempty"` // the only account that will do
+	Second     bool       `json:"second,omitempty"`  // the app wants two factors
+	Change     Change     `json:"change,omitempty"`  // what an Enroll flow is for
+	Return     string     `json:"return,omitempty"`  // the page of ours that asked, if no app did
 }
+
+// Change is what a person changes about how the account is proven.
+type Change string
+
+// The changes.
+const (
+	ChangePassword     Change = "password"
+	AddAuthenticator   Change = "authenticator"
+	ReplaceBackupCodes Change = "backup-codes"
+)
+
+// FromSession is the step of facts that a flow began with, since a live session
+// of the browser had proven them.
+const FromSession StepName = "session"
 
 // Flow is one sign-in or recovery under way. It lives in the store; the
 // browser holds only its id and the cookie that binds it.
@@ -76,6 +100,8 @@ type Flow struct {
 	Account  account.ID // "" until proven
 	Practice account.PracticeID
 	Epoch    int64  // of Account's proofs, when it was proven
+	Locks    int64  // of Account until then: the flow ends with the next
+	Session  []byte // the ID of the session that a StepUp or Enroll raises
 	Typed    string // the identifier as typed
 	Link     []byte // SHA-256 of the reset link's token, for Reset
 	Facts    []Fact
@@ -97,6 +123,16 @@ func (f *Flow) PassedStep(n StepName) bool {
 	return slices.ContainsFunc(f.Facts, func(p Fact) bool { return p.Step == n })
 }
 
+// Last is the step by which the person proved last who they are, in this flow.
+func (f *Flow) Last() (n StepName) {
+	for _, p := range f.Facts {
+		if len(p.Methods) > 0 && p.Step != FromSession {
+			n = p.Step
+		}
+	}
+	return n
+}
+
 // Methods returns the RFC 8176 names of what was proven, in order, once each.
 func (f *Flow) Methods() []string {
 	var amr []string
@@ -107,5 +143,22 @@ func (f *Flow) Methods() []string {
 			}
 		}
 	}
+	if f.twoFactors() {
+		amr = append(amr, "mfa")
+	}
 	return amr
+}
+
+// twoFactors reports whether something known and something held was proven.
+func (f *Flow) twoFactors() bool { return f.Has(KnowsPassword) && f.Has(HoldsSecond) }
+
+// authTime is when the oldest proof was given that the flow took over from a
+// session; zero if it has its own.
+func (f *Flow) authTime() (t time.Time) {
+	for _, p := range f.Facts {
+		if p.Step == FromSession && len(p.Methods) > 0 && (t.IsZero() || p.At.Before(t)) {
+			t = p.At
+		}
+	}
+	return t
 }

@@ -3,6 +3,7 @@ package flows
 import (
 	"context"
 	"errors"
+	"unicode/utf8"
 
 	"github.com/medximity/idp/flows/account"
 )
@@ -34,10 +35,7 @@ func (NewPassword) Applies(v View) Need {
 
 // Show tells the rules before anything is typed.
 func (NewPassword) Show(_ context.Context, s *Scope) (Page, error) {
-	p := NewPasswordPage{Min: s.rules.Min, Max: account.MaxPassword, Reset: s.Kind == Reset}
-	if p.Min == 0 {
-		p.Min = account.MinPassword
-	}
+	p := NewPasswordPage{Min: s.minPassword(), Max: account.MaxPassword, Reset: s.Kind == Reset}
 	if s.Person != nil {
 		p.Username = s.Person.Username
 	}
@@ -53,7 +51,9 @@ func (n NewPassword) Submit(ctx context.Context, s *Scope, form Form) (Outcome, 
 	}
 	secret, err := account.NormalPassword(typed)
 	if err == nil {
-		err = s.rules.Judge(secret, s.ownWords()...)
+		rules := s.rules
+		rules.Min = s.minPassword()
+		err = rules.Judge(secret, s.ownWords()...)
 	}
 	if key := refusals[err]; key != "" {
 		return Again{Field: "new_password", Message: Message{Key: key, Args: map[string]any{"n": s.minPassword()}}}, nil
@@ -80,7 +80,8 @@ func (n NewPassword) Submit(ctx context.Context, s *Scope, form Form) (Outcome, 
 	if err != nil {
 		return nil, err
 	}
-	return Passed{Hash: hash, Facts: []Fact{{Kind: NewPasswordIs, Step: n.Name()}}}, nil
+	short := utf8.RuneCount(secret) < account.MinPassword
+	return Passed{Hash: hash, Short: short, Facts: []Fact{{Kind: NewPasswordIs, Step: n.Name()}}}, nil
 }
 
 // refusals are the words for each reason.
@@ -96,8 +97,13 @@ func (NewPassword) again(field, key string) Outcome {
 	return Again{Field: field, Message: Message{Key: key}}
 }
 
+// minPassword is the shortest password: where two factors are always asked for,
+// it may be shorter (NIST SP 800-63B-4 section 3.1.1.2).
 func (s *Scope) minPassword() int {
-	if s.rules.Min == 0 {
+	switch {
+	case s.Required:
+		return account.MinPasswordWith2
+	case s.rules.Min == 0:
 		return account.MinPassword
 	}
 	return s.rules.Min

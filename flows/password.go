@@ -3,7 +3,6 @@ package flows
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/medximity/idp/flows/account"
 	"github.com/medximity/idp/flows/directory"
@@ -28,15 +27,28 @@ func (Password) Applies(v View) Need {
 	return Must
 }
 
-// Show returns the sign-in page with what was typed.
+// ConfirmPage is the data of templates/page/confirm.html, which Password shows
+// to whoever is signed in already.
+type ConfirmPage struct {
+	Username string
+	App      string // the name of the app that asked
+	Changing bool   // what is asked for is a change of the password
+}
+
+// Show returns the sign-in page with what was typed or, if a session says who
+// it is, a page that asks them for their password alone.
 func (Password) Show(_ context.Context, s *Scope) (Page, error) {
+	if s.Person != nil {
+		return ConfirmPage{Username: s.Person.Username, App: s.Request.ClientName,
+			Changing: s.Request.Change == ChangePassword}, nil
+	}
 	return SignInPage{Identifier: s.Typed, App: s.Request.ClientName}, nil
 }
 
 // Submit judges the password.
 func (p Password) Submit(ctx context.Context, s *Scope, form Form) (Outcome, error) {
 	// The page lets the identifier be corrected beside the password.
-	if id := form.Get("identifier"); account.Normalise(id) != "" && len(id) <= 320 {
+	if id := form.Get("identifier"); s.Person == nil && account.Normalise(id) != "" && len(id) <= 320 {
 		s.Typed = id
 	}
 	if form.Get("password") == "" {
@@ -46,62 +58,47 @@ func (p Password) Submit(ctx context.Context, s *Scope, form Form) (Outcome, err
 	if err != nil {
 		return Again{Field: "password", Message: Message{Key: "err.password_not_text"}, Typed: s.Typed}, nil
 	}
-	j, err := s.judge(ctx, p.Name(), s.Typed, secret)
+	person, err := s.candidate(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if j.stop != nil {
-		return *j.stop, nil
+	lease, stop, err := s.charge(ctx, account.Password, p.Name(), person)
+	if err != nil || stop != nil {
+		return orStop(stop), err
 	}
-	if j.person == nil {
-		return Again{Message: Message{Key: "err.credentials"}, Left: j.left, Typed: s.Typed}, nil
+	verdict, err := s.directory.VerifyPassword(ctx, lease, person, secret)
+	if err != nil {
+		return nil, s.faulted(ctx, lease, err)
+	}
+	if verdict != directory.OK {
+		return s.refuse(ctx, p, lease, reasons[verdict])
 	}
 	return Passed{
 		Typed:  s.Typed,
-		Person: j.person,
-		Lease:  j.lease,
+		Person: person,
+		Lease:  lease,
 		Facts:  []Fact{{Kind: KnowsPassword, Step: p.Name(), Methods: []string{"pwd"}}},
 	}, nil
 }
 
-// judged is the verdict on one password.
-type judged struct {
-	person *directory.Entry // right: whose it is
-	lease  account.Lease    // right: to be settled with what it leads to
-	left   int              // wrong: attempts left, if few
-	stop   *Stop            // nothing was judged, or this was the last attempt
+// candidate is who the password may be of, or nil if nobody has the identifier.
+func (s *Scope) candidate(ctx context.Context) (*directory.Entry, error) {
+	if s.Person != nil {
+		return s.Person, nil
+	}
+	e, err := s.directory.Lookup(ctx, directory.ByIdentifier, account.Normalise(s.Typed))
+	if errors.Is(err, directory.ErrNotFound) || errors.Is(err, directory.ErrAmbiguous) {
+		return nil, nil
+	}
+	return e, err
 }
 
-// judge charges, verifies and settles one password. It is the only place where
-// a password is judged, whatever the page, so that all share one counter.
-func (s *Scope) judge(ctx context.Context, step StepName, identifier string, secret []byte) (judged, error) {
-	name := account.Normalise(identifier)
-	person, err := s.directory.Lookup(ctx, directory.ByIdentifier, name)
-	if err != nil && !errors.Is(err, directory.ErrNotFound) && !errors.Is(err, directory.ErrAmbiguous) {
-		return judged{}, err
-	}
-	a := account.Attempt{Subject: s.shadow(name), Shadow: true, Factor: account.Password, Step: string(step), Source: s.From, Exempt: s.Exempt}
-	if person != nil {
-		a.Subject, a.Shadow = string(person.ID), false
-		if s.Known != nil && s.Known(person.ID) {
-			a.Exempt = true
-		}
-	}
-	lease, err := s.guard.Charge(ctx, s.store, a)
-	if refusal, ok := errors.AsType[*account.Refusal](err); ok {
-		return judged{stop: &Stop{Reason: refusal.Err, Until: refusal.Until}}, nil
-	}
-	if err != nil {
-		return judged{}, err
-	}
-	verdict, err := s.directory.VerifyPassword(ctx, lease, person, secret)
-	if err != nil {
-		return judged{}, errors.Join(err, s.release(ctx, lease))
-	}
-	if verdict == directory.OK {
-		return judged{person: person, lease: lease}, nil
-	}
-	return s.wrong(ctx, lease, verdict)
+// reasons are what the trail says of each verdict.
+var reasons = map[directory.Verdict]account.Reason{
+	directory.Wrong:       account.BadCredentials,
+	directory.NoSuchUser:  account.UnknownUser,
+	directory.LockedThere: account.BadCredentials,
+	directory.Disabled:    account.Disabled,
 }
 
 // unchanged reports whether a new password is the one that was just proven and
@@ -119,47 +116,4 @@ func (s *Scope) unchanged(ctx context.Context, step StepName, secret []byte) (bo
 	verdict, err := s.directory.VerifyPassword(ctx, lease, s.Person, secret)
 	err = errors.Join(err, s.release(ctx, lease))
 	return verdict == directory.OK, err
-}
-
-// settleFor is how long a store may take to note what became of a lease; what
-// it did not note lapses, and counts.
-const settleFor = 5 * time.Second
-
-// settling is a context that outlives the request, but not for ever.
-func settling(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), settleFor)
-}
-
-// release takes a charge back, even if the person has gone away.
-func (s *Scope) release(ctx context.Context, l account.Lease) error {
-	ctx, cancel := settling(ctx)
-	defer cancel()
-	return s.store.Release(ctx, l)
-}
-
-// wrong settles a lease as a failure, even if the person has gone away.
-func (s *Scope) wrong(ctx context.Context, l account.Lease, v directory.Verdict) (judged, error) {
-	reason := account.BadCredentials
-	switch v {
-	case directory.NoSuchUser:
-		reason = account.UnknownUser
-	case directory.Disabled:
-		reason = account.Disabled
-	}
-	ctx, cancel := settling(ctx)
-	defer cancel()
-	st, err := s.store.SettleWrong(ctx, l, reason)
-	switch {
-	case errors.Is(err, account.ErrBusy):
-		return judged{stop: &Stop{Reason: account.ErrBusy}}, nil
-	case err != nil:
-		return judged{}, err
-	case s.Now.Before(st.LockedUntil):
-		return judged{stop: &Stop{Reason: account.ErrLocked, Until: st.LockedUntil}}, nil
-	}
-	j := judged{}
-	if left := account.MaxFailures - st.Failed[account.Password]; left <= 2 {
-		j.left = left
-	}
-	return j, nil
 }

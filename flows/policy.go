@@ -63,5 +63,19 @@ func (w when) due(v View) []Step {
 	return w.part.due(v)
 }
 
-// MustChange holds for a person whose password has to be changed first.
-func MustChange(v View) bool { return v.Person != nil && v.Person.MustChange }
+// MustChange holds for a person whose password has to be changed first: it was
+// given to them, or is too short to be the only factor, and is.
+func MustChange(v View) bool {
+	return v.Person != nil && (v.Person.MustChange || v.Person.ShortPassword && !v.Required)
+}
+
+// NeedsSecond holds for a person who signs in with two factors: whoever has a
+// second one, and whoever must have it, by practice, role or the app.
+func NeedsSecond(v View) bool {
+	return v.Person != nil && (v.Second.Authenticators > 0 || v.Required || v.Request.Second)
+}
+
+// Changes holds in a flow that is there for the change.
+func Changes(c Change) func(View) bool {
+	return func(v View) bool { return v.Kind == Enroll && v.Request.Change == c }
+}

@@ -14,6 +14,7 @@ import (
 type Store interface {
 	account.GuardStore
 	FlowStore
+	SecondStore
 	ResetStore
 }
 
@@ -24,19 +25,28 @@ type FlowStore interface {
 	// Flow returns a live flow of the browser, or ErrNoFlow.
 	Flow(ctx context.Context, id string, browser []byte) (*Flow, error)
 	// Advance writes what was proven, settles the lease as right, and raises
-	// f.Revision, all if the flow is still at f.Revision; else ErrStale.
+	// f.Revision, all if the flow is still at f.Revision; else ErrStale. A code
+	// that was used up meanwhile is account.ErrReplayed, and changes nothing.
 	Advance(ctx context.Context, f *Flow, p Progress) error
 	// Finish does what Advance does for the last time and makes the session.
-	// A flow gives one session ever; a second finish is ErrStale. A lease or
-	// an epoch overtaken by a reset is account.ErrBusy. It sets f.Epoch and
-	// f.Finished to those of the session.
+	// A flow gives one session ever; a second finish is ErrStale, and so is one
+	// whose session to be raised has ended. A lease or an epoch overtaken by a
+	// reset is account.ErrBusy. It sets f.Epoch and f.Finished to those of the
+	// session.
 	Finish(ctx context.Context, f *Flow, p Progress, s NewSession) error
 }
 
 // Progress is what one request proved.
 type Progress struct {
 	Lease account.Lease // settled as right if valid
+	Burn  *account.Burn // used up, or nil
 	Hash  string        // a new password's hash to write, or ""
+	Short bool          // see Passed
+
+	// Changes of the second factor. They void all that was proven before, this
+	// flow and its session excepted.
+	Authenticator *account.NewAuthenticator
+	Codes         *account.BackupSet
 }
 
 // NewSession is a session about to be made.
@@ -45,10 +55,21 @@ type NewSession struct {
 	Replaces string // the token of the session this browser had, or ""
 	Methods  []string
 	ACR      string
+	AuthTime time.Time  // zero: now
 	Device   string     // what the browser calls itself, in short
 	Address  netip.Addr // where it came from; shown to its owner
 	Idle     time.Duration
 	Absolute time.Duration
+}
+
+// SecondStore keeps second factors. What changes them is Progress.
+type SecondStore interface {
+	// Second tells what the account has.
+	Second(ctx context.Context, id account.ID) (account.Second, error)
+	// Authenticators returns the account's, with their keys.
+	Authenticators(ctx context.Context, id account.ID) ([]account.Authenticator, error)
+	// BackupSet returns the account's set; the zero set if it has none.
+	BackupSet(ctx context.Context, id account.ID) (account.BackupSet, error)
 }
 
 // ResetStore keeps reset links.
@@ -65,7 +86,7 @@ type ResetStore interface {
 	// password, clears lock and counters, ends every session, refresh family
 	// and unfinished flow of the account, and queues the notice. It returns
 	// the link's fate: Valid if it did all that, else why it did nothing.
-	Redeem(ctx context.Context, f *Flow, hash string) (account.Reason, error)
+	Redeem(ctx context.Context, f *Flow, p Progress) (account.Reason, error)
 	// CancelReset ends the live link that the notice belongs to ("this was
 	// not me"). It reports whether there was one.
 	CancelReset(ctx context.Context, cancel []byte, from account.Source) (bool, error)

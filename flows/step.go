@@ -23,7 +23,9 @@ const (
 // once an account is proven, the person. It is read, never changed.
 type View struct {
 	*Flow
-	Person *directory.Entry // nil until Account is proven
+	Person   *directory.Entry // nil until Account is proven
+	Second   account.Second   // of Account, once that is proven
+	Required bool             // two factors are, by practice, role or for everyone
 }
 
 // Page is the data of a step's template.
@@ -59,13 +61,19 @@ type Passed struct {
 	Typed  string           // the identifier, by the step that asked for it
 	Person *directory.Entry // by the step that proved the account
 	Lease  account.Lease    // to settle as right, where a secret was judged
+	Burn   *account.Burn    // the code that was right, good once
 	Hash   string           // a new password's hash, by the step that asked for one
+	Short  bool             // that password is shorter than it may be without a second factor
+
+	Authenticator *account.NewAuthenticator // to be added
+	Codes         *account.BackupSet        // to replace the one there is
 }
 
 // Again means that the same page is shown once more, with what was wrong.
 type Again struct {
 	Field   string // the control to mark; "" for the page as a whole
 	Message Message
+	Denied  bool   // a secret was judged, and wrong
 	Left    int    // attempts left, when that is worth a warning; else 0
 	Typed   string // what to keep of the answer
 }
@@ -101,4 +109,7 @@ type Scope struct {
 	hasher    *account.Hasher
 	rules     account.PasswordRules
 	shadow    func(identifier string) string
+	require   account.Requirement
+	draft     func(flow, purpose string) []byte
+	issuer    string
 }

@@ -29,13 +29,23 @@ func (o *oidc) authorize(w http.ResponseWriter, r *http.Request) error {
 	if err != nil && !errors.Is(err, store.ErrNoSession) {
 		return err
 	}
-	switch o.satisfied(req, s) {
+	switch v := o.satisfied(req, s); v {
 	case pass:
 		return o.answer(w, r, req, s)
 	case signIn:
 		return o.Begin(w, r, req.flow())
+	case anew, more:
+		return o.StepUp(w, r, s, req.flow(), v == anew)
 	}
-	return o.refuse(w, r, req, loginRequired())
+	return o.refuse(w, r, req, o.unmet(req, s))
+}
+
+// unmet names what a session lacks (OIDC Core section 3.1.2.6).
+func (o *oidc) unmet(req *authRequest, s *store.Session) error {
+	if s != nil && o.fresh(req, s) && req.second && s.ACR != flows.ACR2FA {
+		return bad("interaction_required", "a second factor is needed")
+	}
+	return loginRequired()
 }
 
 // resume answers a request that led to a sign-in, with the session it made.
@@ -45,7 +55,7 @@ func (o *oidc) resume(w http.ResponseWriter, r *http.Request, fr flows.Request, 
 		return o.refuse(w, r, req, err)
 	}
 	if o.satisfied(req, s) != pass {
-		return o.refuse(w, r, req, loginRequired())
+		return o.refuse(w, r, req, o.unmet(req, s))
 	}
 	return o.answer(w, r, req, s)
 }

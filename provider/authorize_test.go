@@ -2,6 +2,7 @@ package provider
 
 import (
 	"encoding/json"
+	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"slices"
@@ -231,12 +232,12 @@ func TestSatisfied(t *testing.T) {
 		{"signed in", nil, false, "code"},
 		{"not signed in", nil, true, "sign-in"},
 		{"not signed in, none", []string{"prompt", "none"}, true, "login_required"},
-		{"prompt=login", []string{"prompt", "login"}, false, "sign-in"},
+		{"prompt=login", []string{"prompt", "login"}, false, "anew"},
 		{"prompt=select_account", []string{"prompt", "select_account"}, false, "sign-in"},
-		{"prompt=login consent", []string{"prompt", "login consent"}, false, "sign-in"},
-		{"max_age=0", []string{"max_age", "0"}, false, "sign-in"},
+		{"prompt=login consent", []string{"prompt", "login consent"}, false, "anew"},
+		{"max_age=0", []string{"max_age", "0"}, false, "anew"},
 		{"max_age=0, none", []string{"max_age", "0", "prompt", "none"}, false, "login_required"},
-		{"max_age over", []string{"max_age", "59"}, false, "sign-in"},
+		{"max_age over", []string{"max_age", "59"}, false, "anew"},
 		{"max_age over, none", []string{"max_age", "59", "prompt", "none"}, false, "login_required"},
 		{"max_age in time", []string{"max_age", "62"}, false, "code"},
 		{"the hinted person", []string{"id_token_hint", "ann"}, false, "code"},
@@ -244,6 +245,17 @@ func TestSatisfied(t *testing.T) {
 		{"somebody else hinted", []string{"id_token_hint", "ext"}, false, "sign-in"},
 		{"somebody else hinted, none", []string{"id_token_hint", "ext", "prompt", "none"}, false, "login_required"},
 		{"somebody else by claims", []string{"claims", `{"id_token":{"sub":{"value":"bob-id"}}}`, "prompt", "none"}, false, "login_required"},
+		{"two factors", []string{"acr_values", flows.ACR2FA}, false, "more"},
+		{"two factors, best of both", []string{"acr_values", flows.ACR2FA + " " + flows.ACR1FA}, false, "more"},
+		{"one factor will do", []string{"acr_values", flows.ACR1FA + " " + flows.ACR2FA}, false, "code"},
+		{"a class that we do not know", []string{"acr_values", "phr"}, false, "code"},
+		{"two factors, of nobody", []string{"acr_values", flows.ACR2FA}, true, "sign-in"},
+		{"two factors, anew", []string{"acr_values", flows.ACR2FA, "prompt", "login"}, false, "anew"},
+		{"two factors, none", []string{"acr_values", flows.ACR2FA, "prompt", "none"}, false, "interaction_required"},
+		{"two factors, essential", []string{"claims", `{"id_token":{"acr":{"essential":true,"values":["` + flows.ACR2FA + `"]}}}`}, false, "more"},
+		{"either, essential", []string{"claims", `{"id_token":{"acr":{"essential":true,"values":["` + flows.ACR2FA + `","` + flows.ACR1FA + `"]}}}`}, false, "code"},
+		{"a client that wants two", []string{"client_id", "careful"}, false, "more"},
+		{"a client that wants two, none", []string{"client_id", "careful", "prompt", "none"}, false, "interaction_required"},
 		{"another client's hint", []string{"client_id", "broker", "id_token_hint", "ann"}, false, "invalid_request"},
 	}
 	g := newRig(t)
@@ -272,8 +284,13 @@ func TestSatisfied(t *testing.T) {
 
 func outcome(t *testing.T, g *rig, w *httptest.ResponseRecorder) string {
 	t.Helper()
-	if w.Code == 418 {
+	switch {
+	case w.Code == http.StatusTeapot:
 		return "sign-in"
+	case w.Code == http.StatusAccepted && w.Header().Get("X-Anew") != "":
+		return "anew"
+	case w.Code == http.StatusAccepted:
+		return "more"
 	}
 	q := answered(t, w)
 	if q.Has("code") {

@@ -55,7 +55,7 @@ func TestAPlantedCookieIsNeverSignedIn(t *testing.T) {
 	planted := attacker.cookie("session")
 	at, _ := url.Parse(h.issuer)
 	victim.Jar.SetCookies(at, []*http.Cookie{{Name: "__Host-mdx_session", Value: planted, Path: "/", Secure: true}})
-	victim.signIn(victim.authorize("&prompt=login"), "grace", rightPassword)
+	victim.signIn(victim.authorize("&prompt=select_account"), "grace", rightPassword)
 	if got := victim.cookie("session"); got == "" || got == planted {
 		t.Errorf("the session is %q", got)
 	}
@@ -74,7 +74,7 @@ func TestTwoPeopleInOneBrowser(t *testing.T) {
 	b := h.browser()
 	b.signIn(b.get("/login"), "grace", rightPassword)
 	first := b.cookie("session")
-	got := b.signIn(b.authorize("&prompt=login"), "edith", rightPassword)
+	got := b.signIn(b.authorize("&prompt=select_account"), "edith", rightPassword)
 	to, err := got.Location()
 	h.ok(err)
 	c, err := h.oidc.openCode(to.Query().Get("code"), "app")
@@ -221,7 +221,7 @@ func TestSourceLimitsStopTheStrangerAndNotTheNurse(t *testing.T) {
 	if a := nurse.signIn(nurse.get("/login"), "grace", rightPassword); a.StatusCode != 200 || nurse.cookie("session") == "" {
 		t.Errorf("the nurse: %d", a.StatusCode)
 	}
-	if a := nurse.signIn(nurse.authorize("&prompt=login"), "edith", rightPassword); a.StatusCode != http.StatusTooManyRequests {
+	if a := nurse.signIn(nurse.authorize("&prompt=select_account"), "edith", rightPassword); a.StatusCode != http.StatusTooManyRequests {
 		t.Errorf("the nurse's browser, for somebody else: %d", a.StatusCode)
 	}
 }

@@ -20,8 +20,9 @@ const (
 
 var standardScopes = []string{scopeOpenID, "profile", "email", "address", "phone", scopeOffline}
 
-// acrValues are the classes that a sign-in can reach so far.
-var acrValues = []string{flows.ACR1FA}
+// acrValues are the classes that a sign-in can reach so far, the weakest first:
+// a client that sends all of them is content with any.
+var acrValues = []string{flows.ACR1FA, flows.ACR2FA}
 
 // scopeClaims are the claims of each scope (OIDC Core section 5.4).
 var scopeClaims = map[string][]string{

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/medximity/idp/flows"
 	"github.com/medximity/idp/flows/account"
@@ -12,11 +13,14 @@ import (
 	"github.com/medximity/idp/templates"
 )
 
-// Signing in has three routes, whatever its steps:
+// Signing in has these routes, whatever its steps; stepping up and enrolling
+// have the same:
 //
-//	GET  /login            shows what is asked next
+//	GET  /login            shows what is asked next, way= in which of its ways
 //	POST /login/{step}     answers it
 //	GET  /login/continue   takes up the app's request again
+//	GET  /login/other      signs in as somebody else, for the same request
+//	GET  /login/backup-codes.txt   the codes that the page shows, as a file
 //
 // Every answer goes to the engine, the one place that decides what comes
 // next, so a step can be added, dropped or reordered in the policy alone.
@@ -25,7 +29,7 @@ import (
 // whoever is signed in is told so, others may sign in.
 func (p *Provider) login(w http.ResponseWriter, r *http.Request) error {
 	if id := r.FormValue("flow"); id != "" {
-		f, err := p.flow(r, flows.Login)
+		f, err := p.flow(r, signingIn...)
 		if err != nil {
 			return err
 		}
@@ -61,22 +65,25 @@ func (p *Provider) beginFor(w http.ResponseWriter, r *http.Request, req flows.Re
 	return nil
 }
 
-// flow returns the flow that the request names, if it is of the kind and
-// bound to this browser.
-func (p *Provider) flow(r *http.Request, k flows.Kind) (*flows.Flow, error) {
+// signingIn are the flows that end in a session.
+var signingIn = []flows.Kind{flows.Login, flows.StepUp, flows.Enroll}
+
+// flow returns the flow that the request names, if it is of one of the kinds
+// and bound to this browser.
+func (p *Provider) flow(r *http.Request, kinds ...flows.Kind) (*flows.Flow, error) {
 	browser, ok := p.site.BrowserIf(r)
 	if !ok {
 		return nil, web.ErrNoCookie
 	}
 	f, err := p.Store.Flow(r.Context(), r.FormValue("flow"), browser)
-	if err == nil && f.Kind != k {
+	if err == nil && !slices.Contains(kinds, f.Kind) {
 		return nil, flows.ErrNoFlow
 	}
 	return f, err
 }
 
 func (p *Provider) show(w http.ResponseWriter, r *http.Request, f *flows.Flow) error {
-	t, err := p.engine.Show(r.Context(), f, p.visit(r))
+	t, err := p.engine.Show(r.Context(), f, p.visit(r), flows.StepName(r.FormValue("way")))
 	if err != nil {
 		return err
 	}
@@ -85,7 +92,7 @@ func (p *Provider) show(w http.ResponseWriter, r *http.Request, f *flows.Flow) e
 
 // answer gives the form to a step and does what comes of it.
 func (p *Provider) answer(w http.ResponseWriter, r *http.Request) error {
-	f, err := p.flow(r, flows.Login)
+	f, err := p.flow(r, signingIn...)
 	if err != nil {
 		return err
 	}
@@ -126,7 +133,7 @@ func (p *Provider) signedIn(w http.ResponseWriter, r *http.Request, f *flows.Flo
 	}
 	p.site.Remember(w, r, d.Account)
 	if f.Request.Authorize == "" {
-		p.site.SeeOther(w, r, "/login")
+		p.site.SeeOther(w, r, backTo(f.Request))
 		return nil
 	}
 	return p.explained(w, r, p.oidc.resume(w, r, f.Request, &store.Session{
@@ -139,13 +146,24 @@ func (p *Provider) signedIn(w http.ResponseWriter, r *http.Request, f *flows.Flo
 // takeUp goes back to the app's request of a flow, with whatever session the
 // browser has by now: the way on from a page that was answered already.
 func (p *Provider) takeUp(w http.ResponseWriter, r *http.Request) error {
-	f, err := p.flow(r, flows.Login)
-	if err == nil && f.Request.Authorize != "" {
+	f, err := p.flow(r, signingIn...)
+	switch {
+	case err != nil:
+		p.site.SeeOther(w, r, "/login")
+	case f.Request.Authorize != "":
 		p.site.SeeOther(w, r, "/authorize?"+f.Request.Authorize)
-		return nil
+	default:
+		p.site.SeeOther(w, r, backTo(f.Request))
 	}
-	p.site.SeeOther(w, r, "/login")
 	return nil
+}
+
+// backTo is the page of ours that a flow was begun for.
+func backTo(req flows.Request) string {
+	if req.Return == "" {
+		return "/login"
+	}
+	return req.Return
 }
 
 // render shows a step's page, or why there is none.
@@ -155,6 +173,12 @@ func (p *Provider) render(w http.ResponseWriter, r *http.Request, f *flows.Flow,
 	}
 	page := templates.Page{Name: pageOf[t.Step], Flow: f.ID, App: f.Request.ClientName,
 		Step: string(t.Step), Action: p.base + "/login/" + string(t.Step), Data: t.Page}
+	if _, ok := t.Page.(flows.ConfirmPage); ok {
+		page.Name = "confirm"
+	}
+	for _, o := range t.Others {
+		page.Ways = append(page.Ways, string(o))
+	}
 	if f.Kind == flows.Reset {
 		page.Action = p.base + "/reset-password"
 	}
@@ -172,21 +196,35 @@ func (p *Provider) render(w http.ResponseWriter, r *http.Request, f *flows.Flow,
 var pageOf = map[flows.StepName]string{
 	flows.Identify{}.Name():    "login",
 	flows.Password{}.Name():    "login",
+	flows.TOTP{}.Name():        "totp",
+	flows.BackupCode{}.Name():  "backup_code",
+	flows.SetUpTOTP{}.Name():   "set_up_totp",
+	flows.OfferCodes{}.Name():  "more_codes",
+	flows.SaveCodes{}.Name():   "backup_codes",
 	flows.NewPassword{}.Name(): "new_password",
 }
 
 // mark puts on the page what was wrong, and returns the status: 401 for
 // credentials that are not right, 422 for a field to mend.
 func (p *Provider) mark(r *http.Request, page *templates.Page, a *flows.Again) int {
+	if a.Message.Key == "" {
+		return http.StatusUnprocessableEntity // the page asks once more, and that says it
+	}
 	page.Problems = []templates.Problem{{Field: a.Field, Text: p.site.Text(r, a.Message.Key, a.Message.Args)}}
 	if a.Left > 0 {
 		page.Warning = p.site.Text(r, "warn.attempts", map[string]any{"n": a.Left})
 	}
-	if d, ok := page.Data.(flows.SignInPage); ok && a.Typed != "" {
-		d.Identifier = a.Typed
+	switch d := page.Data.(type) {
+	case flows.SignInPage:
+		if a.Typed != "" {
+			d.Identifier = a.Typed
+		}
+		page.Data = d
+	case flows.SetUpPage:
+		d.Name = a.Typed
 		page.Data = d
 	}
-	if a.Field == "" {
+	if a.Denied {
 		return http.StatusUnauthorized
 	}
 	return http.StatusUnprocessableEntity

@@ -72,6 +72,8 @@ type oidcConfig struct {
 	Session func(*http.Request) (*store.Session, error)
 	// Begin starts a login flow for the request, and answers the browser.
 	Begin func(http.ResponseWriter, *http.Request, flows.Request) error
+	// StepUp asks whoever is signed in to prove it anew, or for a second factor.
+	StepUp func(w http.ResponseWriter, r *http.Request, s *store.Session, req flows.Request, anew bool) error
 	// FormPost shows the page that posts an answer to the app.
 	FormPost func(http.ResponseWriter, *http.Request, formPost) error
 	// Count is told how a request to an endpoint ended: "" or an error code.

@@ -46,6 +46,7 @@ type Config struct {
 	Logger    *slog.Logger   // nil: slog.Default
 
 	Rules   account.PasswordRules       // zero: 15 characters, the built-in blocklist
+	Require account.Requirement         // whose second factor is required; zero: nobody's, beyond practice and app
 	Policy  map[flows.Kind]flows.Policy // nil: DefaultPolicy
 	Proxies []netip.Prefix              // whose forwarded addresses are believed
 	Exempt  []netip.Prefix              // networks without source limits
@@ -70,11 +71,23 @@ type Provider struct {
 
 // DefaultPolicy is what people are asked unless the host says otherwise.
 func DefaultPolicy() map[flows.Kind]flows.Policy {
+	code := flows.OneOf(flows.TOTP{}, flows.BackupCode{}, flows.SetUpTOTP{})
+	second := flows.When(flows.NeedsSecond,
+		flows.Seq(code, flows.Do(flows.OfferCodes{}), flows.Do(flows.SaveCodes{})))
 	return map[flows.Kind]flows.Policy{
 		flows.Login: flows.Seq(
 			flows.Do(flows.Identify{}),
 			flows.OneOf(flows.Password{}),
+			second,
 			flows.When(flows.MustChange, flows.Do(flows.NewPassword{})),
+		),
+		flows.StepUp: flows.Seq(flows.OneOf(flows.Password{}), second),
+		flows.Enroll: flows.Seq(
+			flows.OneOf(flows.Password{}),
+			flows.OneOf(flows.TOTP{}, flows.BackupCode{}),
+			flows.When(flows.Changes(flows.ChangePassword), flows.Do(flows.NewPassword{})),
+			flows.When(flows.Changes(flows.AddAuthenticator), flows.Do(flows.SetUpTOTP{})),
+			flows.Do(flows.SaveCodes{}),
 		),
 		flows.Reset: flows.Seq(flows.Do(flows.NewPassword{})),
 	}
@@ -97,15 +110,20 @@ func New(ctx context.Context, c Config) (*Provider, error) {
 	if err != nil {
 		return nil, err
 	}
+	draft, err := draftKey(ctx, c.Store)
+	if err != nil {
+		return nil, err
+	}
 	p.engine = &flows.Engine{
 		Policies: c.Policy, Store: c.Store, Directory: c.Directory,
 		Guard: account.Guard{Now: c.Store.Now}, Hasher: c.Hasher, Rules: c.Rules,
-		Shadow: shadow, Now: c.Store.Now, Idle: c.Idle, Absolute: c.Absolute,
+		Shadow: shadow, Draft: draft, Require: c.Require, Issuer: "Medximity",
+		Now: c.Store.Now, Idle: c.Idle, Absolute: c.Absolute,
 	}
 	if p.oidc, err = (oidcConfig{
 		Issuer: c.Issuer, Store: c.Store, Keys: c.Keys, Directory: c.Directory,
 		Now: c.Store.Now, Logger: c.Logger, Locales: templates.Languages(), Algorithms: c.Keys.Algorithms(),
-		Session: p.session, Begin: p.beginFor, FormPost: p.formPost, Count: c.Metrics.OIDC, Issued: c.Metrics.TokenIssued,
+		Session: p.session, Begin: p.beginFor, StepUp: p.stepUpFor, FormPost: p.formPost, Count: c.Metrics.OIDC, Issued: c.Metrics.TokenIssued,
 	}).open(ctx); err != nil {
 		return nil, fmt.Errorf("openid: %w", err)
 	}

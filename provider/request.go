@@ -28,6 +28,7 @@ type authRequest struct {
 	prompt   map[string]bool
 	maxAge   *time.Duration // nil: any; 0 asks for a new sign-in
 	subject  account.ID     // the only account that will do; "" for any
+	second   bool           // two factors are wanted, by the client or by acr
 	claims   requestedClaims
 	arrived  time.Time // when it first came
 	resumed  bool      // it led to a sign-in, which is over
@@ -90,6 +91,7 @@ func (req *authRequest) flow() flows.Request {
 		Authorize: req.form.Encode(), Arrived: req.arrived,
 		Client: req.client.ID, ClientName: req.client.Name, Target: origin(req.redirect),
 		Locales: req.form.Get("ui_locales"), Hint: req.form.Get("login_hint"), Subject: req.subject,
+		Second: req.second,
 	}
 }
 

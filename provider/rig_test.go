@@ -87,6 +87,14 @@ func newRigOn(tb testing.TB, engine string) *rig {
 			w.WriteHeader(http.StatusTeapot) // the sign-in page
 			return nil
 		},
+		StepUp: func(w http.ResponseWriter, _ *http.Request, _ *store.Session, fr flows.Request, anew bool) error {
+			g.began = append(g.began, fr)
+			if anew {
+				w.Header().Set("X-Anew", "yes")
+			}
+			w.WriteHeader(http.StatusAccepted) // the page that confirms, or asks for a code
+			return nil
+		},
 		FormPost: func(w http.ResponseWriter, _ *http.Request, p formPost) error {
 			return json.NewEncoder(w).Encode(p)
 		},
@@ -158,6 +166,7 @@ func testClients() []store.Client {
 		with("broker", func(c *store.Client) { c.PKCEOptional, c.ClaimsInIDToken = true, true }),
 		with("spa", func(c *store.Client) { c.Public, c.SecretHash = true, nil }),
 		with("odd:id+%", func(c *store.Client) { c.PKCEOptional = true; c.SecretHash = account.HashSecret("a:b%+ c") }),
+		with("careful", func(c *store.Client) { c.PKCEOptional, c.RequireMFA = true, true }),
 		with("mail", func(c *store.Client) { c.PKCEOptional = true; c.Scopes = []string{"openid", "email"} }),
 	}
 }

@@ -19,6 +19,8 @@ func (p *Provider) routes() http.Handler {
 	page("GET /{$}", p.front)
 	page("GET /login", p.login)
 	page("GET /login/continue", p.takeUp)
+	page("GET /login/other", p.other)
+	page("GET /login/backup-codes.txt", p.codesFile)
 	page("POST /login/{step}", p.answer)
 	page("GET /forgot-password", p.forgot)
 	page("POST /forgot-password", p.perSource(20, 5*time.Minute, p.ask))
@@ -34,6 +36,10 @@ func (p *Provider) routes() http.Handler {
 	page("GET /.well-known/change-password", p.changePassword)
 	page("/", p.notFound)
 	mux.Handle("GET /static/", p.site.Static(staticFiles()))
+
+	for _, rt := range p.settings().Routes() {
+		page(rt.Pattern, p.admit(rt))
+	}
 
 	page("GET /authorize", p.authorize)
 	mux.Handle("POST /authorize", p.site.FromApps(p.authorize))
@@ -71,6 +77,10 @@ func (p *Provider) front(w http.ResponseWriter, r *http.Request) error {
 // changePassword is where password managers send people (W3C "A Well-Known URL
 // for Changing Passwords").
 func (p *Provider) changePassword(w http.ResponseWriter, r *http.Request) error {
+	if _, err := p.session(r); err == nil {
+		p.site.SeeOther(w, r, "/account/security")
+		return nil
+	}
 	p.site.SeeOther(w, r, "/forgot-password")
 	return nil
 }

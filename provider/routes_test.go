@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/medximity/idp/provider/settings"
 )
 
 // patterns are those of routes.go: whoever adds one is measured by the tests
@@ -23,6 +25,9 @@ func patterns(t *testing.T) (all []string) {
 	}
 	if len(all) < 20 {
 		t.Fatalf("only found %q", all)
+	}
+	for _, rt := range new(settings.Settings).Routes() {
+		all = append(all, rt.Pattern)
 	}
 	return all
 }

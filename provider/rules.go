@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/medximity/idp/flows"
 	"github.com/medximity/idp/flows/account"
 )
 
@@ -21,7 +22,7 @@ type rule func(context.Context, *authRequest) error
 func (o *oidc) rules() []rule {
 	return []rule{
 		o.registered, mayRedirect, answerable, once, noObject, codeOnly, sized,
-		scoped, proven, prompted, aged, o.claimed, o.hinted, o.parsedBy,
+		scoped, challenged, prompted, aged, classed, o.claimed, o.hinted, o.parsedBy,
 	}
 }
 
@@ -130,9 +131,9 @@ func scoped(_ context.Context, req *authRequest) error {
 	return nil
 }
 
-// proven wants a PKCE challenge by S256, never by plain (RFC 7636, RFC 9700
+// challenged wants a PKCE challenge by S256, never by plain (RFC 7636, RFC 9700
 // section 2.1.1), and well-formed: 32 bytes in base64url.
-func proven(_ context.Context, req *authRequest) error {
+func challenged(_ context.Context, req *authRequest) error {
 	challenge, method := req.form.Get("code_challenge"), req.form.Get("code_challenge_method")
 	switch {
 	case challenge == "" && method == "" && !needsPKCE(req.client):
@@ -183,6 +184,20 @@ func aged(_ context.Context, req *authRequest) error {
 	return nil
 }
 
+// classed reads acr_values, in which the first one known is what is preferred
+// (OIDC Core section 3.1.2.1): we ask for a second factor where that is it. A
+// client may want it always.
+func classed(_ context.Context, req *authRequest) error {
+	req.second = req.client.RequireMFA
+	for _, acr := range strings.Fields(req.form.Get("acr_values")) {
+		if slices.Contains(acrValues, acr) {
+			req.second = req.second || acr == flows.ACR2FA
+			return nil
+		}
+	}
+	return nil
+}
+
 // claimed reads the claims parameter (OIDC Core section 5.5).
 func (o *oidc) claimed(_ context.Context, req *authRequest) error {
 	v := req.form.Get("claims")
@@ -196,6 +211,9 @@ func (o *oidc) claimed(_ context.Context, req *authRequest) error {
 	reaches := func(acr string) bool { return slices.Contains(asked.mustReach, any(acr)) }
 	if asked.mustReach != nil && !slices.ContainsFunc(acrValues, reaches) {
 		return bad("unmet_authentication_requirements", "the essential acr cannot be reached")
+	}
+	if asked.mustReach != nil && !reaches(flows.ACR1FA) {
+		req.second = true
 	}
 	req.subject = asked.subject
 	req.claims = asked.within(req.client)

@@ -3,6 +3,7 @@ package provider
 import (
 	"time"
 
+	"github.com/medximity/idp/flows"
 	"github.com/medximity/idp/provider/store"
 )
 
@@ -11,23 +12,31 @@ type verdict uint8
 
 const (
 	pass    verdict = iota // answer from it
-	signIn                 // ask the person to sign in
-	refused                // login_required: asking is not allowed, or did not help
+	signIn                 // ask for a sign-in
+	anew                   // ask the person who is signed in to prove it anew
+	more                   // ask them for the second factor alone
+	refused                // asking is not allowed, or did not help
 )
 
 // satisfied judges the browser's session, or nil, for a request: prompt,
-// max_age and whoever was named. A sign-in that the request itself led to
-// satisfies prompt and max_age, but makes nobody else of a person.
+// max_age, the class of authentication, and whoever was named. A sign-in that
+// the request itself led to satisfies prompt and max_age, but makes nobody else
+// of a person.
 func (o *oidc) satisfied(req *authRequest, s *store.Session) verdict {
 	right := s != nil && (req.subject == "" || req.subject == s.Account)
 	fresh := right && o.fresh(req, s)
+	enough := right && (!req.second || s.ACR == flows.ACR2FA)
 	switch {
-	case fresh:
+	case fresh && enough:
 		return pass
 	case req.prompt["none"], req.resumed && s != nil && !right:
 		return refused
+	case !right, req.prompt["select_account"]:
+		return signIn
+	case !fresh:
+		return anew
 	}
-	return signIn
+	return more
 }
 
 // fresh reports whether the session is new enough.
@@ -38,8 +47,13 @@ func (o *oidc) fresh(req *authRequest, s *store.Session) bool {
 	if req.prompt["login"] || req.prompt["select_account"] {
 		return false
 	}
-	// By the whole second, as auth_time tells it: the app counts alike.
-	age := o.Now().Sub(s.AuthTime.Truncate(time.Second))
+	// By the whole second, as auth_time tells it: the app counts alike. A
+	// session does not grow too old while a second factor is asked for.
+	now := o.Now()
+	if req.resumed {
+		now = req.arrived
+	}
+	age := now.Sub(s.AuthTime.Truncate(time.Second))
 	return req.maxAge == nil || *req.maxAge > 0 && age <= *req.maxAge
 }
 

@@ -23,3 +23,18 @@ func shadowKey(ctx context.Context, s *store.Store) (func(string) string, error)
 		return "?" + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 	}, nil
 }
+
+// draftKey returns the function from which flows draw what they show before it
+// is stored: keys of authenticators, and backup codes. Of the flow's id alone,
+// which the database knows, it is worth nothing.
+func draftKey(ctx context.Context, s *store.Store) (func(flow, purpose string) []byte, error) {
+	key, err := s.Secret(ctx, "draft", sha256.Size)
+	if err != nil {
+		return nil, err
+	}
+	return func(flow, purpose string) []byte {
+		mac := hmac.New(sha256.New, key)
+		mac.Write([]byte(purpose + ":" + flow))
+		return mac.Sum(nil)
+	}, nil
+}

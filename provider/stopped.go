@@ -23,7 +23,10 @@ func (p *Provider) stopped(w http.ResponseWriter, r *http.Request, f *flows.Flow
 		page.Name = "locked"
 		page.Data = web.LockedPage{Minutes: minutes(left), Until: s.Until}
 		return p.site.Render(w, r, http.StatusForbidden, page)
-	case errors.Is(s.Reason, account.ErrDisabled), errors.Is(s.Reason, account.ErrHeld):
+	case errors.Is(s.Reason, account.ErrHeld):
+		page.Name = "held"
+		return p.site.Render(w, r, http.StatusForbidden, page)
+	case errors.Is(s.Reason, account.ErrDisabled):
 		page.Name = "disabled"
 		return p.site.Render(w, r, http.StatusForbidden, page)
 	}

@@ -61,7 +61,7 @@ func TestPagesSay(t *testing.T) {
 			"The old codes stop working when you continue.", `name="saved" type="checkbox" value="yes"`}},
 		{"more_codes", "", []string{"You have 3 backup codes left.", `name="more" value="yes"`, `name="more" value="later"`}},
 		{"more_codes", "one", []string{"You have 1 backup code left."}},
-		{"confirm", "for an app", []string{"Chart asks for your password once more", "Forgot Password?", `href="/id/logout"`}},
+		{"confirm", "for an app", []string{"Chart asks for your password once more", "Forgot Password?", `href="/id/login/other?flow=f1"`}},
 		{"held", "", []string{"10 wrong codes", "Contact Support", "Forgot Password?", "Back to sign in"}},
 		{"home", "", []string{`href="/id/account/security"`, "Account Settings"}},
 		{"security", "all", []string{`aria-current="page"`, `remove?id=a1" aria-label="Remove Phone"`, "3 backup codes are left.",

@@ -43,6 +43,7 @@ type Entry struct {
 	Disabled      bool
 	MustChange    bool   // the password is right but must be changed first
 	ShortPassword bool   // the password is shorter than the minimum without 2FA
+	RequireSecond bool   // the practice demands two factors
 	Version       string // changes whenever the password changes
 	Handle        Handle
 }
@@ -63,6 +64,7 @@ const (
 // Capabilities says what a directory can do beyond the least.
 type Capabilities struct {
 	SetPassword       bool   // a reset can finish here
+	SetProfile        bool   // e-mail address and language can be changed here
 	ChangePasswordURL string // where it can, if SetPassword is false
 	OwnLockThreshold  int    // 0: none. At 5 or less, strangers can lock people there through us
 }

@@ -13,6 +13,7 @@ import (
 	"mime/quotedprintable"
 	"net"
 	"net/mail"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -323,5 +324,107 @@ func parse(t *testing.T, raw []byte) (mail.Header, map[string]string) {
 			t.Fatal(err)
 		}
 		parts[kind] = string(text)
+	}
+}
+
+// A change of address is the one thing that is mailed to where the store does
+// not yet, or no longer, have the person.
+func TestMailsOfAChangeOfAddress(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		mail store.Mail
+		to   string
+		says []string // in both parts
+	}{
+		{"the link to the old address", store.Mail{Template: "email_confirm_old",
+			Data: map[string]any{"token": "tok1", "cancel": "can1", "new": "g@new.example"}}, "grace@riverside.example",
+			[]string{"https://id.example/id/confirm-email?token=tok1", "https://id.example/id/confirm-email/cancel?token=can1", "g@new.example"}},
+		{"the link to the new address", store.Mail{Template: "email_confirm_new",
+			Data: map[string]any{"token": "tok2", "new": "g@new.example", "to": "g@new.example"}}, "g@new.example",
+			[]string{"https://id.example/id/confirm-email?token=tok2"}},
+		{"the news to the new address", store.Mail{Template: "email_changed",
+			Data: map[string]any{"new": "g@new.example", "not_me": "no1"}}, "grace@riverside.example",
+			[]string{"https://id.example/id/not-me?token=no1"}},
+		{"the news to the old address", store.Mail{Template: "email_changed",
+			Data: map[string]any{"new": "g@new.example", "to": "g@old.example", "not_me": "no2"}}, "g@old.example",
+			[]string{"https://id.example/id/not-me?token=no2"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			srv := serve(t, clear, &server{})
+			tt.mail.ID, tt.mail.Subject = "M", "grace"
+			if err := sender(t, srv, grace(nil), nil).Send(t.Context(), tt.mail); err != nil {
+				t.Fatal(err)
+			}
+			got := srv.letters()[0]
+			header, parts := got.parsed(t)
+			if fmt.Sprint(got.rcpt) != "["+tt.to+"]" || header.Get("To") != "<"+tt.to+">" {
+				t.Errorf("to %v, %q", got.rcpt, header.Get("To"))
+			}
+			for _, want := range tt.says {
+				if !strings.Contains(parts["text/plain"], want) || !strings.Contains(html.UnescapeString(parts["text/html"]), want) {
+					t.Errorf("%s is not in both parts:\n%s", want, parts["text/plain"])
+				}
+			}
+		})
+	}
+}
+
+// N56 (CVE-2017-18908): whatever was queued, no other mail goes to a typed
+// address, and not even these are handed one to show.
+func TestNoOtherMailGoesToATypedAddress(t *testing.T) {
+	srv := serve(t, clear, &server{})
+	s := sender(t, srv, grace(nil), nil)
+	names, err := filepath.Glob("../../templates/mail/[a-z]*.txt")
+	if err != nil || len(names) < 10 {
+		t.Fatal(names, err)
+	}
+	for _, name := range names {
+		m := store.Mail{Template: strings.TrimSuffix(filepath.Base(name), ".txt"), Subject: "grace",
+			Data: map[string]any{"to": "eve@evil.example"}}
+		want := map[string]string{"email_confirm_new": "eve@evil.example", "email_changed": "eve@evil.example",
+			supportRequest: "desk@id.example"}[m.Template]
+		if want == "" {
+			want = "grace@riverside.example"
+		}
+		if to, _, err := s.recipient(t.Context(), m); err != nil || to.addr != want {
+			t.Errorf("%s: to %q, %v; want %q", m.Template, to.addr, err, want)
+		}
+		if to, ok := s.data(m)["to"]; ok {
+			t.Errorf("%s is handed %v", m.Template, to)
+		}
+	}
+}
+
+func TestTypedAddressesAreHeldToTheSameRules(t *testing.T) {
+	srv := serve(t, clear, &server{})
+	for _, tt := range []struct {
+		name   string
+		people people
+		mail   store.Mail
+		want   error // nil: a fault for good
+	}{
+		{"a disabled account", grace(func(e *directory.Entry) { e.Disabled = true }),
+			store.Mail{Template: "email_confirm_new", Subject: "grace", Data: map[string]any{"to": "g@new.example"}}, store.ErrDrop},
+		{"an address that somebody else has", grace(nil),
+			store.Mail{Template: "email_confirm_new", Data: map[string]any{"to": "g@new.example"}}, store.ErrDrop},
+		{"nowhere: never the old address instead", grace(nil),
+			store.Mail{Template: "email_confirm_new", Subject: "grace", Data: map[string]any{"token": "t"}}, nil},
+		{"two addresses", grace(nil), store.Mail{Template: "email_confirm_new", Subject: "grace",
+			Data: map[string]any{"to": "g@new.example,eve@evil.example"}}, nil},
+		{"a header", grace(nil), store.Mail{Template: "email_changed", Subject: "grace",
+			Data: map[string]any{"to": "g@new.example\r\nBcc: eve@evil.example"}}, nil},
+		{"a list", grace(nil), store.Mail{Template: "email_confirm_new", Subject: "grace",
+			Data: map[string]any{"to": []any{"g@new.example", "eve@evil.example"}}}, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			err := sender(t, srv, tt.people, nil).Send(t.Context(), tt.mail)
+			var e *Error
+			if tt.want != nil && !errors.Is(err, tt.want) || tt.want == nil && (!errors.As(err, &e) || !e.Permanent()) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+	if n := len(srv.letters()); n != 0 {
+		t.Errorf("%d letters were sent", n)
 	}
 }

@@ -18,6 +18,13 @@ import (
 // supportRequest is the one mail that is not for the person it is about.
 const supportRequest = "support_request"
 
+// The mails of a change of address.
+const (
+	confirmOld   = "email_confirm_old"
+	confirmNew   = "email_confirm_new"
+	emailChanged = "email_changed"
+)
+
 // Send renders and delivers one mail. store.ErrDrop means that nobody is to
 // get it: the account is gone, disabled, without a proven address, or never
 // was. An *Error that is Permanent means that trying again is of no use.
@@ -50,11 +57,29 @@ func (s *Sender) recipient(ctx context.Context, m store.Mail) (address, string, 
 	case e.Disabled || !e.EmailVerified:
 		return address{}, "", store.ErrDrop
 	}
-	addr, err := parseBare(e.Email)
+	to, err := mailbox(m, e)
+	if err != nil {
+		return address{}, "", err
+	}
+	addr, err := parseBare(to)
 	if err != nil {
 		return address{}, "", &Error{During: "reading the recipient", cause: err, final: true}
 	}
 	return address{addr: addr}, s.config.Templates.Match(e.Locale, m.Locale), nil
+}
+
+// mailbox returns where a mail goes: to the person's address in the directory,
+// whatever was queued (CVE-2017-18908). Only a change of address goes elsewhere
+// as well: the link that proves the new one, and the news to the old one.
+func mailbox(m store.Mail, e *directory.Entry) (string, error) {
+	to, ok := m.Data["to"].(string)
+	switch {
+	case m.Template == confirmNew && !ok: // the old address must not confirm both
+		return "", &Error{During: "reading the recipient", cause: errAddress, final: true}
+	case ok && (m.Template == confirmNew || m.Template == emailChanged):
+		return to, nil
+	}
+	return e.Email, nil
 }
 
 // data is what the template gets: what was queued, and links made of it. The
@@ -64,9 +89,15 @@ func (s *Sender) data(m store.Mail) map[string]any {
 	if d == nil {
 		d = map[string]any{}
 	}
+	delete(d, "to")
+	path := "/reset-password"
+	if m.Template == confirmOld || m.Template == confirmNew {
+		path = "/confirm-email"
+	}
 	for secret, link := range map[string]struct{ name, path string }{
-		"token":  {"link", "/reset-password"},
-		"cancel": {"cancel_link", "/reset-password/cancel"},
+		"token":  {"link", path},
+		"cancel": {"cancel_link", path + "/cancel"},
+		"not_me": {"not_me_link", "/not-me"},
 	} {
 		if v, ok := d[secret].(string); ok {
 			d[link.name] = s.link(link.path, url.Values{"token": {v}})
@@ -75,6 +106,7 @@ func (s *Sender) data(m store.Mail) map[string]any {
 	}
 	d["support_link"] = s.link("/contact-support", nil)
 	d["forgot_link"] = s.link("/forgot-password", nil)
+	d["security_link"] = s.link("/account/security", nil)
 	d["login_link"] = s.link("/login", nil)
 	return d
 }

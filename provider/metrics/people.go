@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"slices"
+	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -18,20 +19,24 @@ type people struct {
 	resetDone                  *counter
 	resetTook                  prometheus.Histogram
 	reused, sessionsEnded      *counter
+	held, backupUsed           *counter
+	secondChanged, secondReset *counter
+	offsets                    *counter
 	audit                      *counter
 }
 
 func newPeople(f factory) people {
-	step := label{"step", []string{"password"}}
+	step := label{"step", []string{"password", "totp", "backup-code"}}
 	return people{
 		attempts: f.counter("login_attempts_total", "Answers to a step that judges a secret.",
 			step, label{"outcome", []string{"passed", "failed", "refused"}}),
 		failures: f.counter("login_failures_total", "Sign-ins that failed or were refused, by why.",
 			label{"factor", []string{account.Password.String(), account.SecondFactor.String()}},
 			label{"reason", reasons(account.BadCredentials, account.UnknownUser, account.LockedOut,
-				account.Disabled, account.RateLimited, account.UpstreamError, account.TooBusy, account.Lapsed)}),
+				account.Disabled, account.RateLimited, account.UpstreamError, account.TooBusy, account.Lapsed,
+				account.BadCode, account.ReplayedCode, account.Held)}),
 		logins: f.counter("logins_total", "Completed sign-ins, by how.",
-			label{"method", []string{"password"}}),
+			label{"method", []string{"password", "totp", "backup_code"}}),
 		lockouts: f.counter("lockouts_total", "Locks, by the step whose failures made them.", step),
 		cleared: f.counter("lockouts_cleared_total", "Locks ended, by what.",
 			label{"by", bys(account.ByTimeout, account.ByReset, account.ByOwner, account.BySupport)}),
@@ -51,7 +56,16 @@ func newPeople(f factory) people {
 			"Families of tokens revoked because a code or refresh token came twice."),
 		sessionsEnded: f.counter("sessions_revoked_total", "Sessions ended before their time, by why.",
 			label{"reason", reasons(account.SignedOut, account.ResetDone,
-				account.Replaced, account.OperatorSaid)}),
+				account.Replaced, account.OperatorSaid, account.ProofChanged, account.PersonAsked,
+				account.Held, account.NotMe)}),
+		held:       f.counter("second_factor_holds_total", "Second factors stopped after too many wrong codes."),
+		backupUsed: f.counter("backup_codes_used_total", "Backup codes used up."),
+		secondChanged: f.counter("second_factor_changes_total", "Second factors changed by their owners.",
+			label{"method", []string{"totp", "backup_codes"}}, label{"change", []string{"added", "removed"}}),
+		secondReset: f.counter("second_factor_resets_total", "Second factors taken away for their owners, by whom.",
+			label{"by", bys(account.ByOwner, account.BySupport)}),
+		offsets: f.counter("totp_accepted_offset_total", "Accepted codes, by how many steps their app's clock was ahead.",
+			label{"offset", []string{"-1", "0", "1"}}),
 		audit: f.counter("audit_events_total", "Rows written to the audit trail.", label{"event", kinds()}),
 	}
 }
@@ -83,6 +97,24 @@ func (m *Metrics) Observe(e account.Event) {
 	case account.ResetCompleted:
 		p.resetDone.inc(string(e.By))
 		p.resetTook.Observe(e.Took.Seconds())
+	case account.CodeAccepted:
+		p.attempts.inc(e.Step, "passed")
+		p.offsets.inc(strconv.Itoa(e.Offset))
+	case account.BackupUsed:
+		p.attempts.inc(e.Step, "passed")
+		p.backupUsed.inc()
+	case account.SecondHeld:
+		p.held.inc()
+	case account.SecondAdded:
+		p.secondChanged.inc("totp", "added")
+	case account.SecondRemoved:
+		p.secondChanged.inc("totp", "removed")
+	case account.BackupMade:
+		p.secondChanged.inc("backup_codes", "added")
+	case account.BackupVoided:
+		p.secondChanged.inc("backup_codes", "removed")
+	case account.SecondReset:
+		p.secondReset.inc(string(e.By))
 	case account.SessionEnded:
 		p.sessionsEnded.inc(string(e.Reason))
 	case account.GrantRevoked:
@@ -97,6 +129,12 @@ func (p *people) signedIn(e account.Event) {
 	if slices.Contains(e.Methods, "pwd") {
 		method = "password"
 		p.attempts.inc("password", "passed")
+	}
+	switch e.Step {
+	case "totp", "set-up-totp":
+		method = "totp"
+	case "backup-code":
+		method = "backup_code"
 	}
 	p.logins.inc(method)
 	if e.Took > 0 {
@@ -133,7 +171,10 @@ func kinds() []string {
 		account.PasswordDisabled, account.PasswordChanged, account.ResetRequested, account.ResetOpened,
 		account.ResetCompleted, account.ResetCancelled, account.SessionEnded, account.GrantRevoked,
 		account.AccountAdded, account.AccountDisabled, account.AccountEnabled, account.SupportAsked,
-		account.KeysRotated, account.ClientChanged} {
+		account.KeysRotated, account.ClientChanged, account.PracticeChanged, account.SteppedUp, account.CodeAccepted,
+		account.SecondAdded, account.SecondRemoved, account.SecondReset, account.SecondHeld, account.BackupMade,
+		account.BackupVoided, account.BackupUsed, account.EmailAsked, account.EmailChanged, account.EmailCancelled,
+		account.Disavowed, account.LanguageChanged} {
 		text = append(text, string(k))
 	}
 	return text

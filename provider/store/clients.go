@@ -31,6 +31,7 @@ type Client struct {
 	Algorithm       string   `json:"algorithm,omitempty"` // of ID tokens; "" is RS256
 	Scopes          []string `json:"scopes,omitempty"`    // "" are the standard ones
 	ClaimsInIDToken bool     `json:"claims_in_id_token,omitempty"`
+	RequireMFA      bool     `json:"require_mfa,omitempty"` // its people sign in with two factors
 }
 
 // What happened to a client, as ClientChanged says it.

@@ -25,46 +25,63 @@ func (s *Store) Finish(ctx context.Context, f *flows.Flow, p flows.Progress, n f
 		return err
 	}
 	stale := false
-	var epoch int64
-	var when time.Time
+	var made db.AddSessionParams
 	err = s.update(ctx, func(t *tx) error {
 		g, err := t.hold(ctx, f, p.Lease)
 		if err != nil {
 			return err
 		}
-		epoch, when = g.Epoch, at(t.now())
-		if p.Hash != "" {
-			if epoch, err = s.changePassword(ctx, t, f, p.Hash); err != nil {
-				return err
-			}
+		if n.AuthTime.IsZero() {
+			n.AuthTime = t.at
 		}
-		added, err := t.AddSession(ctx, db.AddSessionParams{
+		made = db.AddSessionParams{
 			ID: account.HashSecret(n.Token), Account: string(f.Account), Practice: string(f.Practice),
-			Epoch: epoch, Now: t.now(), Methods: string(methods), Acr: n.ACR, Device: n.Device,
-			Address: addressOf(n.Address), Idle: n.Idle.Microseconds(), ExpiresAt: micros(t.at.Add(n.Absolute)),
-			Flow: f.ID, Revision: f.Revision, FlowEpoch: g.Epoch,
-		})
+			Epoch: epochAfter(g.Epoch, p), Now: t.now(), AuthTime: micros(n.AuthTime), Methods: string(methods),
+			Acr: n.ACR, Second: n.ACR == flows.ACR2FA, Device: n.Device, Address: addressOf(n.Address),
+			Idle: n.Idle.Microseconds(), ExpiresAt: micros(t.at.Add(n.Absolute)),
+			Flow: f.ID, Revision: f.Revision, FlowEpoch: g.Epoch, Locks: g.Locks,
+		}
+		added, err := t.AddSession(ctx, made)
 		if err != nil {
 			return err
 		}
 		if stale = added == 0; stale {
 			return t.onlySettle(p)
 		}
-		if err := t.replace(ctx, n.Replaces); err != nil {
+		if err := s.apply(ctx, t, f, p, made.ID); err != nil {
 			return err
 		}
-		t.tell(account.Event{Kind: account.SignedIn, Subject: string(f.Account), Practice: f.Practice,
-			Source: f.From, Step: p.Lease.Attempt().Step, Methods: n.Methods,
-			Took: t.sinceLock(g.LockedAt)})
-		return nil
+		return t.seat(ctx, f, n, made.ID, g.LockedAt)
 	})
 	if err == nil && stale {
 		return flows.ErrStale
 	}
 	if err == nil {
-		f.Epoch, f.Finished = epoch, when
+		f.Epoch, f.Finished = made.Epoch, at(made.AuthTime)
 	}
 	return err
+}
+
+// seat ends the session that a new one takes the place of, and tells of it.
+func (t *tx) seat(ctx context.Context, f *flows.Flow, n flows.NewSession, id []byte, lockedAt int64) error {
+	e := account.Event{Kind: account.SignedIn, Subject: string(f.Account), Practice: f.Practice,
+		Source: f.From, Step: string(f.Last()), Methods: n.Methods, Took: t.sinceLock(lockedAt)}
+	if f.Kind == flows.Login {
+		t.tell(e)
+		if n.Replaces == "" {
+			return nil
+		}
+		return t.endSession(ctx, account.HashSecret(n.Replaces), account.Replaced)
+	}
+	if e.Kind = account.SteppedUp; f.Kind == flows.StepUp {
+		t.tell(e)
+	}
+	// It is the same session to its owner and its apps: what came from it ends
+	// with it.
+	if err := t.MoveGrants(ctx, db.MoveGrantsParams{Account: string(f.Account), FromSession: f.Session, ToSession: id}); err != nil {
+		return err
+	}
+	return t.endSession(ctx, f.Session, account.Replaced)
 }
 
 // hold settles the lease as right; without one it makes sure that what the
@@ -73,7 +90,7 @@ func (t *tx) hold(ctx context.Context, f *flows.Flow, l account.Lease) (db.Settl
 	if l.Valid() {
 		return t.right(ctx, f, l, true)
 	}
-	r, err := t.HoldGuard(ctx, db.HoldGuardParams{Subject: string(f.Account), Epoch: f.Epoch, Now: t.now()})
+	r, err := t.HoldGuard(ctx, db.HoldGuardParams{Subject: string(f.Account), Epoch: f.Epoch, Locks: f.Locks, Now: t.now()})
 	if missing(err) {
 		err = account.ErrBusy
 	}
@@ -83,42 +100,84 @@ func (t *tx) hold(ctx context.Context, f *flows.Flow, l account.Lease) (db.Settl
 // onlySettle lets a right answer to a stale flow count as right and do no
 // more: a double click is no failure. A new password must not slip through.
 func (t *tx) onlySettle(p flows.Progress) error {
-	if p.Hash != "" || !p.Lease.Valid() {
+	if raises(p) || !p.Lease.Valid() {
 		return flows.ErrStale
 	}
 	return nil
 }
 
-// changePassword writes a password chosen while signing in. What was proven
-// with the old one is void (ASVS 7.4.3), this flow's own session excepted, and
-// so is a reset link that still waits in a mailbox (CVE-2026-26060).
-func (s *Store) changePassword(ctx context.Context, t *tx, f *flows.Flow, hash string) (epoch int64, err error) {
-	n, err := t.SetPassword(ctx, db.SetPasswordParams{ID: string(f.Account), PasswordHash: hash, Now: t.now()})
-	if err != nil {
-		return 0, err
+// raises reports whether the progress changes how the account is proven. Then
+// all that was proven before is void (ASVS 7.4.3).
+func raises(p flows.Progress) bool { return p.Hash != "" || p.Authenticator != nil }
+
+// epochAfter is the account's epoch once the progress is written.
+func epochAfter(epoch int64, p flows.Progress) int64 {
+	if raises(p) {
+		return epoch + 1
 	}
-	if n == 0 {
-		return 0, fmt.Errorf("store: the person whose password was to change is gone")
-	}
-	if epoch, err = t.RaiseEpoch(ctx, string(f.Account)); err != nil {
-		return 0, err
-	}
-	if err := t.endSessions(ctx, f.Account, account.Replaced); err != nil {
-		return 0, err
-	}
-	if err := t.EndReset(ctx, string(f.Account)); err != nil {
-		return 0, err
-	}
-	t.tell(account.Event{Kind: account.PasswordChanged, Subject: string(f.Account), Practice: f.Practice})
-	return epoch, s.queueMail(ctx, t, Mail{Template: "password_changed", Subject: string(f.Account)})
+	return epoch
 }
 
-// replace ends the session that the browser had before this one.
-func (t *tx) replace(ctx context.Context, token string) error {
-	if token == "" {
-		return nil
+// apply does what was proven or asked for: the code is used up, and what is to
+// change changes. The flow's own row was moved on before, so it is done once.
+// session is the new one, nil if there is none yet.
+func (s *Store) apply(ctx context.Context, t *tx, f *flows.Flow, p flows.Progress, session []byte) error {
+	if err := s.burn(ctx, t, f, p); err != nil {
+		return err
 	}
-	return t.endSession(ctx, token, account.Replaced)
+	if raises(p) {
+		if err := t.void(ctx, f, session); err != nil {
+			return err
+		}
+	}
+	if p.Hash != "" {
+		if err := s.changePassword(ctx, t, f, p); err != nil {
+			return err
+		}
+	}
+	if p.Authenticator != nil {
+		if err := s.addAuthenticator(ctx, t, f, *p.Authenticator); err != nil {
+			return err
+		}
+	}
+	if p.Codes != nil {
+		return s.putBackupSet(ctx, t, f, *p.Codes)
+	}
+	return nil
+}
+
+// void makes all that was proven of the account void, but the flow and its new
+// session, which have the new epoch already. Before there is one, the session
+// goes on in which the flow began.
+func (t *tx) void(ctx context.Context, f *flows.Flow, session []byte) error {
+	epoch, err := t.RaiseEpoch(ctx, string(f.Account))
+	if err != nil {
+		return err
+	}
+	if len(session) == 0 && len(f.Session) > 0 {
+		session = f.Session
+		if err := t.KeepSession(ctx, db.KeepSessionParams{ID: session, Account: string(f.Account), Epoch: epoch}); err != nil {
+			return err
+		}
+	}
+	return t.endSessionsBut(ctx, f.Account, account.ProofChanged, session)
+}
+
+// changePassword writes a new password. A reset link that still waits in a
+// mailbox is void with the old one (CVE-2026-26060).
+func (s *Store) changePassword(ctx context.Context, t *tx, f *flows.Flow, p flows.Progress) error {
+	n, err := t.SetPassword(ctx, db.SetPasswordParams{ID: string(f.Account), PasswordHash: p.Hash, ShortPassword: p.Short, Now: t.now()})
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return fmt.Errorf("store: the person whose password was to change is gone")
+	}
+	if err := t.EndReset(ctx, string(f.Account)); err != nil {
+		return err
+	}
+	t.tell(account.Event{Kind: account.PasswordChanged, Subject: string(f.Account), Practice: f.Practice, Source: f.From})
+	return s.notify(ctx, t, "password_changed", f.Account, nil)
 }
 
 // sinceLock is the time since the last lock that no sign-in followed yet; 0 if

@@ -20,12 +20,13 @@ func (s *Store) Begin(ctx context.Context, f *flows.Flow) error {
 	if err != nil {
 		return err
 	}
-	f.Epoch, err = s.w.BeginFlow(ctx, db.BeginFlowParams{
+	r, err := s.w.BeginFlow(ctx, db.BeginFlowParams{
 		ID: f.ID, Kind: string(f.Kind), Browser: f.Browser,
 		Account: string(f.Account), Practice: string(f.Practice),
-		Typed: f.Typed, Link: f.Link, Facts: facts, Request: request,
+		Typed: f.Typed, Link: f.Link, Session: f.Session, Facts: facts, Request: request,
 		StartedAt: micros(f.Started), ExpiresAt: micros(f.Expires),
 	})
+	f.Epoch, f.Locks = r.Epoch, r.Locks
 	return err
 }
 
@@ -59,7 +60,7 @@ func flowOf(r db.Flow, err error) (*flows.Flow, error) {
 	f := &flows.Flow{
 		ID: r.ID, Kind: flows.Kind(r.Kind), Browser: r.Browser,
 		Account: account.ID(r.Account), Practice: account.PracticeID(r.Practice),
-		Epoch: r.Epoch, Typed: r.Typed, Link: r.Link, Revision: r.Revision,
+		Epoch: r.Epoch, Locks: r.Locks, Session: r.Session, Typed: r.Typed, Link: r.Link, Revision: r.Revision,
 		Started: at(r.StartedAt), Expires: at(r.ExpiresAt),
 	}
 	return f, errors.Join(json.Unmarshal([]byte(r.Facts), &f.Facts),
@@ -67,29 +68,31 @@ func flowOf(r db.Flow, err error) (*flows.Flow, error) {
 }
 
 // Advance writes what was proven. If the flow went on elsewhere the right
-// answer still settles its lease, and nothing else happens.
+// answer still settles its lease, and nothing else happens: a double click is
+// no failure.
 func (s *Store) Advance(ctx context.Context, f *flows.Flow, p flows.Progress) error {
 	facts, _, err := documents(f)
 	if err != nil {
 		return err
 	}
 	stale := false
-	epoch := f.Epoch
+	next := *f
 	err = s.update(ctx, func(t *tx) error {
-		if p.Lease.Valid() {
-			r, err := t.right(ctx, f, p.Lease, false)
-			if err != nil {
-				return err
-			}
-			epoch = r.Epoch
+		was, err := t.proven(ctx, f, p.Lease)
+		if err != nil {
+			return err
 		}
+		next.Epoch, next.Locks = epochAfter(was.Epoch, p), was.Locks
 		n, err := t.AdvanceFlow(ctx, db.AdvanceFlowParams{
 			ID: f.ID, Revision: f.Revision, Now: t.now(),
-			Account: string(f.Account), Practice: string(f.Practice), Epoch: epoch,
+			Account: string(f.Account), Practice: string(f.Practice),
+			Epoch: next.Epoch, WasEpoch: was.Epoch, Locks: was.Locks,
 			Typed: f.Typed, Facts: facts,
 		})
-		stale = n == 0
-		return err
+		if stale = n == 0; err != nil || stale {
+			return err
+		}
+		return s.apply(ctx, t, f, p, nil)
 	})
 	if err == nil && stale {
 		return flows.ErrStale
@@ -97,9 +100,18 @@ func (s *Store) Advance(ctx context.Context, f *flows.Flow, p flows.Progress) er
 	if err != nil {
 		return err
 	}
-	f.Epoch = epoch
+	f.Epoch, f.Locks = next.Epoch, next.Locks
 	f.Revision++
 	return nil
+}
+
+// proven settles the lease as right; without one it returns what the flow
+// knows of its account, for its own row to be compared with.
+func (t *tx) proven(ctx context.Context, f *flows.Flow, l account.Lease) (db.SettleRightRow, error) {
+	if l.Valid() {
+		return t.right(ctx, f, l, false)
+	}
+	return db.SettleRightRow{Epoch: f.Epoch, Locks: f.Locks}, nil
 }
 
 // right settles a lease as right. It must be one of the flow's own account.

@@ -34,6 +34,7 @@ func stateOf(r db.ReadGuardRow) account.GuardState {
 		Generation:  r.Generation,
 		LockedUntil: at(r.LockedUntil),
 		Epoch:       r.Epoch,
+		HasSecond:   r.HasSecond,
 	}
 }
 
@@ -120,8 +121,14 @@ func (s *Store) failed(ctx context.Context, t *tx, f failure) error {
 		e.Kind = account.Locked
 		t.tell(e)
 	}
-	if err := t.countSource(ctx, f); err != nil || !f.locked {
+	if err := t.countSource(ctx, f); err != nil {
 		return err
+	}
+	if f.Factor == account.SecondFactor && f.before < account.MaxWrongCodes && f.after >= account.MaxWrongCodes {
+		return s.hold(ctx, t, e) // its mail says more than the lock's
+	}
+	if !f.locked {
+		return nil
 	}
 	return s.queueMail(ctx, t, Mail{Template: "locked", Subject: f.Subject,
 		Data: map[string]any{"minutes": int(account.LockFor.Minutes())}})

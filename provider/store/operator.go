@@ -77,6 +77,19 @@ func (s *Store) AddPractice(ctx context.Context, id account.PracticeID, name str
 	return s.duplicate(err)
 }
 
+// RequireSecond says whether two factors are demanded of all of a practice, from
+// their next sign-in on. It reports whether that was otherwise.
+func (s *Store) RequireSecond(ctx context.Context, id account.PracticeID, required bool, actor string) (changed bool, err error) {
+	err = s.update(ctx, func(t *tx) error {
+		n, err := t.Queries.RequireSecond(ctx, db.RequireSecondParams{ID: string(id), RequireSecond: required})
+		if changed = n > 0; changed {
+			t.tell(account.Event{Kind: account.PracticeChanged, Practice: id, Actor: actor})
+		}
+		return err
+	})
+	return changed, err
+}
+
 // duplicate turns the engine's own error into ErrDuplicate.
 func (s *Store) duplicate(err error) error {
 	if err != nil && s.engine.duplicate(err) {

@@ -25,9 +25,10 @@ var _ directory.Directory = People{}
 // ID is "people".
 func (People) ID() string { return "people" }
 
-// Capabilities says that a reset finishes here, in the store's transaction.
+// Capabilities says that a reset finishes here, in the store's transaction, and
+// that people change their own address and language here.
 func (People) Capabilities() directory.Capabilities {
-	return directory.Capabilities{SetPassword: true}
+	return directory.Capabilities{SetPassword: true, SetProfile: true}
 }
 
 // Ping reports whether the store answers.
@@ -68,6 +69,7 @@ func entryOf(r db.PersonRow) (*directory.Entry, error) {
 		ID: account.ID(r.ID), Practice: account.PracticeID(r.Practice), PracticeName: r.PracticeName, Role: r.Role,
 		Username: r.Username, Email: r.Email, EmailVerified: r.EmailVerified,
 		Name: r.Name, Locale: r.Locale, Disabled: r.Disabled, MustChange: r.MustChange,
+		ShortPassword: r.ShortPassword, RequireSecond: r.RequireSecond,
 		Version: strconv.FormatInt(r.Version, 10), Handle: directory.Handle(r.PasswordHash),
 	}
 	return e, json.Unmarshal([]byte(r.Claims), &e.Claims)

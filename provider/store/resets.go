@@ -88,8 +88,8 @@ func (s *Store) link(ctx context.Context, q *db.Queries, hash []byte) (account.L
 // Redeem does all that a finished reset does, or nothing. The first statement
 // decides: it locks the subject's row, so of two redemptions, or of one and a
 // newer request, one comes first.
-func (s *Store) Redeem(ctx context.Context, f *flows.Flow, hash string) (account.Reason, error) {
-	if f.Account == "" || len(f.Link) == 0 || hash == "" {
+func (s *Store) Redeem(ctx context.Context, f *flows.Flow, p flows.Progress) (account.Reason, error) {
+	if f.Account == "" || len(f.Link) == 0 || p.Hash == "" {
 		return "", fmt.Errorf("store: redeem: the flow holds no link or no password")
 	}
 	fate := account.Valid
@@ -110,14 +110,14 @@ func (s *Store) Redeem(ctx context.Context, f *flows.Flow, hash string) (account
 		}
 		t.tell(account.Event{Kind: account.ResetCompleted, Subject: string(f.Account), Practice: f.Practice,
 			By: account.By(r.Initiator), Source: f.From, Took: t.at.Sub(at(r.SentAt))})
-		return s.renew(ctx, t, f.Account, hash)
+		return s.renew(ctx, t, f.Account, p)
 	})
 	return fate, err
 }
 
 // renew gives an account a new password and a clean start: no lock, nothing
 // counted but the total of wrong codes, and nothing proven before still good.
-func (s *Store) renew(ctx context.Context, t *tx, id account.ID, hash string) error {
+func (s *Store) renew(ctx context.Context, t *tx, id account.ID, p flows.Progress) error {
 	if err := t.clearExpired(ctx, string(id)); err != nil {
 		return err
 	}
@@ -127,7 +127,7 @@ func (s *Store) renew(ctx context.Context, t *tx, id account.ID, hash string) er
 	if _, err := t.ResetGuard(ctx, db.ResetGuardParams{Subject: string(id), Now: t.now()}); err != nil {
 		return err
 	}
-	n, err := t.SetPassword(ctx, db.SetPasswordParams{ID: string(id), PasswordHash: hash, Now: t.now()})
+	n, err := t.SetPassword(ctx, db.SetPasswordParams{ID: string(id), PasswordHash: p.Hash, ShortPassword: p.Short, Now: t.now()})
 	if err != nil {
 		return err
 	}
@@ -137,7 +137,7 @@ func (s *Store) renew(ctx context.Context, t *tx, id account.ID, hash string) er
 	if err := t.endSessions(ctx, id, account.ResetDone); err != nil {
 		return err
 	}
-	return s.queueMail(ctx, t, Mail{Template: "password_reset", Subject: string(id)})
+	return s.notify(ctx, t, "password_reset", id, nil)
 }
 
 // CancelReset ends the link that a mail's "this was not me" belongs to.

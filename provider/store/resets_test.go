@@ -37,7 +37,7 @@ func (r *rig) holding(id account.ID, link []byte) *flows.Flow {
 // reset completes a reset.
 func (r *rig) reset(id account.ID, hash string) {
 	r.Helper()
-	fate, err := r.Redeem(context.Background(), r.holding(id, r.ask(id)), hash)
+	fate, err := r.Redeem(context.Background(), r.holding(id, r.ask(id)), flows.Progress{Hash: hash})
 	if err != nil || fate != account.Valid {
 		r.Fatal(fate, err)
 	}
@@ -73,7 +73,7 @@ func TestLinkLivesSixtyMinutes(t *testing.T) {
 				if got := r.fate(link); got != c.want {
 					r.Errorf("opened: %s", got)
 				}
-				got, err := r.Redeem(context.Background(), r.holding(id, link), "new")
+				got, err := r.Redeem(context.Background(), r.holding(id, link), flows.Progress{Hash: "new"})
 				r.ok(err)
 				if got != c.want {
 					r.Errorf("redeemed: %s", got)
@@ -96,13 +96,13 @@ func TestOnlyTheNewestLinkWorks(t *testing.T) {
 		if l.Fate != account.Superseded || l.NewerAt.Sub(l.SentAt) < time.Minute {
 			r.Errorf("%+v", l)
 		}
-		if fate, err := r.Redeem(ctx, f, "planted"); fate != account.Superseded || err != nil {
+		if fate, err := r.Redeem(ctx, f, flows.Progress{Hash: "planted"}); fate != account.Superseded || err != nil {
 			r.Errorf("the first: %s %v", fate, err)
 		}
-		if fate, err := r.Redeem(ctx, r.holding(id, second), "new"); fate != account.Valid || err != nil {
+		if fate, err := r.Redeem(ctx, r.holding(id, second), flows.Progress{Hash: "new"}); fate != account.Valid || err != nil {
 			r.Errorf("the second: %s %v", fate, err)
 		}
-		if fate, err := r.Redeem(ctx, r.holding(id, second), "planted"); fate != account.Used || err != nil {
+		if fate, err := r.Redeem(ctx, r.holding(id, second), flows.Progress{Hash: "planted"}); fate != account.Used || err != nil {
 			r.Errorf("the second again: %s %v", fate, err)
 		}
 		if got := r.fate(first); got != account.Superseded {
@@ -228,7 +228,7 @@ func TestResetOfAnAccountThatNeverSignedIn(t *testing.T) {
 func TestALinkIsOneAccounts(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		link := r.ask(r.person("ann"))
-		fate, err := r.Redeem(context.Background(), r.holding(r.person("bob"), link), "planted")
+		fate, err := r.Redeem(context.Background(), r.holding(r.person("bob"), link), flows.Progress{Hash: "planted"})
 		if err != nil || fate != account.Unknown || r.count("SELECT COUNT(*) FROM people WHERE password_hash = 'planted'") != 0 {
 			r.Error(fate, err)
 		}
@@ -250,7 +250,7 @@ func TestCancelEndsTheLink(t *testing.T) {
 		if got := r.fate(link); got != account.Unknown {
 			r.Error(got)
 		}
-		if fate, err := r.Redeem(ctx, r.holding(id, link), "planted"); fate != account.Unknown || err != nil {
+		if fate, err := r.Redeem(ctx, r.holding(id, link), flows.Progress{Hash: "planted"}); fate != account.Unknown || err != nil {
 			r.Error(fate, err)
 		}
 		if got := r.fate(r.ask(id)); got != account.Valid {
@@ -268,7 +268,7 @@ func TestOneLinkManyRedeem(t *testing.T) {
 		var wg sync.WaitGroup
 		for n := range 500 {
 			wg.Go(func() {
-				fate, err := r.Redeem(context.Background(), f, fmt.Sprint("new", n))
+				fate, err := r.Redeem(context.Background(), f, flows.Progress{Hash: fmt.Sprint("new", n)})
 				if err != nil {
 					r.Error(err)
 				}
@@ -308,7 +308,7 @@ func TestAskAgainstRedeem(t *testing.T) {
 			var wg sync.WaitGroup
 			wg.Go(func() {
 				var err error
-				if fate, err = r.Redeem(ctx, f, "new"); err != nil {
+				if fate, err = r.Redeem(ctx, f, flows.Progress{Hash: "new"}); err != nil {
 					r.Error(err)
 				}
 			})
@@ -323,7 +323,7 @@ func TestAskAgainstRedeem(t *testing.T) {
 			if (fate == account.Valid) != (changed == 1) || fate != account.Valid && fate != account.Superseded {
 				r.Fatalf("round %d: %s, changed %d", n, fate, changed)
 			}
-			if again, err := r.Redeem(ctx, f, "planted"); again == account.Valid || err != nil {
+			if again, err := r.Redeem(ctx, f, flows.Progress{Hash: "planted"}); again == account.Valid || err != nil {
 				r.Fatalf("round %d: the old link again: %s %v", n, again, err)
 			}
 			if got := r.fate(r.newest(id)); got != account.Valid {
@@ -349,7 +349,7 @@ func TestAPasswordChangeEndsTheLink(t *testing.T) {
 		if got := r.fate(link); got == account.Valid {
 			r.Error("the link outlived the change")
 		}
-		if fate, err := r.Redeem(ctx, opened, "planted"); fate == account.Valid || err != nil {
+		if fate, err := r.Redeem(ctx, opened, flows.Progress{Hash: "planted"}); fate == account.Valid || err != nil {
 			r.Errorf("redeemed: %s %v", fate, err)
 		}
 		if r.count("SELECT COUNT(*) FROM people WHERE password_hash = 'chosen'") != 1 {
@@ -382,10 +382,10 @@ func TestDisablingEndsTheLink(t *testing.T) {
 				if got := r.fate(link); got == account.Valid {
 					r.Error("the link from before opens")
 				}
-				if fate, err := r.Redeem(ctx, opened, "planted"); fate == account.Valid || err != nil {
+				if fate, err := r.Redeem(ctx, opened, flows.Progress{Hash: "planted"}); fate == account.Valid || err != nil {
 					r.Errorf("the link from before: %s %v", fate, err)
 				}
-				fate, err := r.Redeem(ctx, r.holding(id, r.ask(id)), "new")
+				fate, err := r.Redeem(ctx, r.holding(id, r.ask(id)), flows.Progress{Hash: "new"})
 				if err != nil || c.good != (fate == account.Valid) {
 					r.Errorf("a link from after: %s %v", fate, err)
 				}

@@ -49,12 +49,8 @@ func (s *Store) Session(ctx context.Context, token string) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	sess := &Session{
-		ID: r.ID, Account: account.ID(r.Account), Practice: account.PracticeID(r.Practice),
-		Epoch: r.Epoch, AuthTime: at(r.AuthTime), ACR: r.Acr, Device: r.Device, Address: r.Address,
-		CreatedAt: at(r.CreatedAt), SeenAt: at(r.SeenAt), ExpiresAt: at(r.ExpiresAt),
-	}
-	if err := json.Unmarshal([]byte(r.Methods), &sess.Methods); err != nil {
+	sess, err := sessionOf(r)
+	if err != nil {
 		return nil, err
 	}
 	if now.Sub(sess.SeenAt) < seenEvery {
@@ -63,15 +59,23 @@ func (s *Store) Session(ctx context.Context, token string) (*Session, error) {
 	return sess, s.w.TouchSession(ctx, db.TouchSessionParams{ID: r.ID, Now: micros(now)})
 }
 
+func sessionOf(r db.SessionRow) (*Session, error) {
+	s := &Session{
+		ID: r.ID, Account: account.ID(r.Account), Practice: account.PracticeID(r.Practice),
+		Epoch: r.Epoch, AuthTime: at(r.AuthTime), ACR: r.Acr, Device: r.Device, Address: r.Address,
+		CreatedAt: at(r.CreatedAt), SeenAt: at(r.SeenAt), ExpiresAt: at(r.ExpiresAt),
+	}
+	return s, json.Unmarshal([]byte(r.Methods), &s.Methods)
+}
+
 // EndSession ends the session of a token. Ending it twice does nothing. When a
 // person signs out, the families of tokens that came from it end, too (ASVS
 // 7.4.1): a workstation that others use keeps nothing that goes on.
 func (s *Store) EndSession(ctx context.Context, token string, reason account.Reason) error {
-	return s.update(ctx, func(t *tx) error { return t.endSession(ctx, token, reason) })
+	return s.update(ctx, func(t *tx) error { return t.endSession(ctx, account.HashSecret(token), reason) })
 }
 
-func (t *tx) endSession(ctx context.Context, token string, reason account.Reason) error {
-	id := account.HashSecret(token)
+func (t *tx) endSession(ctx context.Context, id []byte, reason account.Reason) error {
 	r, err := t.EndSession(ctx, db.EndSessionParams{ID: id, Now: t.now()})
 	if missing(err) {
 		return nil
@@ -85,9 +89,15 @@ func (t *tx) endSession(ctx context.Context, token string, reason account.Reason
 	if reason != account.SignedOut {
 		return nil
 	}
-	n, err := t.RevokeGrantsOf(ctx, db.RevokeGrantsOfParams{Account: r.Account, Session: id, Now: t.now()})
+	return t.endFamilies(ctx, e, id)
+}
+
+// endFamilies ends the families of tokens that came from a session which e says
+// is over.
+func (t *tx) endFamilies(ctx context.Context, e account.Event, id []byte) error {
+	n, err := t.RevokeGrantsOf(ctx, db.RevokeGrantsOfParams{Account: e.Subject, Session: id, Now: t.now()})
+	e.Kind = account.GrantRevoked
 	for range n {
-		e.Kind = account.GrantRevoked
 		t.tell(e)
 	}
 	return err
@@ -96,7 +106,12 @@ func (t *tx) endSession(ctx context.Context, token string, reason account.Reason
 // endSessions ends all sessions of an account, each with its event. The epoch
 // has killed them already; this says so.
 func (t *tx) endSessions(ctx context.Context, id account.ID, reason account.Reason) error {
-	n, err := t.EndSessionsOf(ctx, db.EndSessionsOfParams{Account: string(id), Now: t.now()})
+	return t.endSessionsBut(ctx, id, reason, nil)
+}
+
+// endSessionsBut spares one of them, unless keep is nil.
+func (t *tx) endSessionsBut(ctx context.Context, id account.ID, reason account.Reason, keep []byte) error {
+	n, err := t.EndSessionsOf(ctx, db.EndSessionsOfParams{Account: string(id), Now: t.now(), But: len(keep) > 0, Keep: keep})
 	for range n {
 		t.tell(account.Event{Kind: account.SessionEnded, Subject: string(id), Reason: reason})
 	}

@@ -18,6 +18,7 @@ const (
 	sessionsFor  = 2 * flows.LoginFor // longer than its flow could ask for another one
 	grantsFor    = day                // replays are recognised
 	linksFor     = 7 * day            // old links can say why they are old
+	asksFor      = day                // changes of e-mail address, and "this was not me"
 	mailsFor     = 7 * day            // sent and dropped; they are blank
 	deadMailsFor = 30 * day           // somebody may have them tried again
 	oldKeysFor   = 30 * day           // old tokens are recognised as hints
@@ -52,6 +53,12 @@ func (s *Store) sweep(ctx context.Context, keepAudit time.Duration) error {
 		}),
 		drain("resets", func() (int64, error) {
 			return s.w.SweepResets(ctx, db.SweepResetsParams{Before: ago(linksFor), Batch: batch})
+		}),
+		drain("email changes", func() (int64, error) {
+			return s.w.SweepEmailChanges(ctx, db.SweepEmailChangesParams{Before: ago(asksFor), Batch: batch})
+		}),
+		drain("disavowals", func() (int64, error) {
+			return s.w.SweepDisavowals(ctx, db.SweepDisavowalsParams{Before: ago(asksFor), Batch: batch})
 		}),
 		drain("sources", func() (int64, error) {
 			before := ago(time.Hour + account.SourceWindow)

@@ -121,7 +121,9 @@ func (s *Site) verdict(err error) (answer, bool) {
 	case errors.Is(err, account.ErrLocked):
 		return answer{status: http.StatusForbidden, page: templates.Page{Name: "locked",
 			Data: LockedPage{Minutes: int(math.Ceil(left.Minutes())), Until: until}}}, true
-	case errors.Is(err, account.ErrDisabled), errors.Is(err, account.ErrHeld):
+	case errors.Is(err, account.ErrHeld):
+		return page(http.StatusForbidden, "held"), true
+	case errors.Is(err, account.ErrDisabled):
 		return page(http.StatusForbidden, "disabled"), true
 	case errors.Is(err, account.ErrBusy), errors.Is(err, account.ErrLimited):
 		return answer{status: http.StatusTooManyRequests, wait: left, page: templates.Page{Name: "busy",

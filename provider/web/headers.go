@@ -55,11 +55,13 @@ func pageHeaders(h http.Header, r *http.Request, p templates.Page) {
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 }
 
-// secretHeaders are those of what is behind a reset link, redirects included:
+// secretHeaders are those of what is behind a mail's link, redirects included:
 // no address of theirs is told to anybody.
 func secretHeaders(h http.Header, r *http.Request) {
-	if strings.HasPrefix(r.URL.Path, "/reset-password") {
-		h.Set("Referrer-Policy", "no-referrer")
+	for _, link := range []string{"/reset-password", "/confirm-email", "/not-me"} {
+		if strings.HasPrefix(r.URL.Path, link) {
+			h.Set("Referrer-Policy", "no-referrer")
+		}
 	}
 }
 

@@ -42,10 +42,15 @@ func (s *Site) keepLocales(w http.ResponseWriter, r *http.Request) {
 // Language answers the language switch: it keeps the choice and goes back.
 func (s *Site) Language(w http.ResponseWriter, r *http.Request) error {
 	if lang, ok := s.Templates.Speaks(r.PostForm.Get("lang")); ok {
-		http.SetCookie(w, s.cookie("lang", lang, langFor))
+		s.KeepLanguage(w, lang)
 	}
 	s.SeeOther(w, r, backTo(r.PostForm.Get("back")))
 	return nil
+}
+
+// KeepLanguage keeps one of our languages as the choice of this browser.
+func (s *Site) KeepLanguage(w http.ResponseWriter, lang string) {
+	http.SetCookie(w, s.cookie("lang", lang, langFor))
 }
 
 // backTo returns the path of ours that a form says it came from, or the front

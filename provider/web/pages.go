@@ -48,6 +48,80 @@ type HomePage struct{ Username string }
 // StalePage leads on from a form that was answered, or is out of date.
 type StalePage struct{ Expired bool }
 
+// The pages of Account Settings > Security.
+
+// SecurityPage is how one's account is proven, and what to change about it.
+type SecurityPage struct {
+	Username       string
+	Email          string
+	NewEmail       string // asked for and not confirmed from both addresses yet, or ""
+	Language       string // of mails and pages, one of templates.Languages, or ""
+	OwnPassword    bool   // it can be changed here
+	OwnProfile     bool   // so can e-mail and language
+	Required       bool   // a second factor is: the last authenticator cannot go
+	Authenticators []Authenticator
+	CodesLeft      int // backup codes not used yet
+}
+
+// Authenticator is one app that makes codes.
+type Authenticator struct {
+	ID    string
+	Name  string
+	Added time.Time
+	Used  time.Time // last
+}
+
+// RemovePage asks whether an authenticator is to go.
+type RemovePage struct {
+	Authenticator
+	Last bool // with it goes the second factor, and the backup codes
+}
+
+// SessionsPage lists where one is signed in, this browser first.
+type SessionsPage struct{ Sessions []SessionLine }
+
+// SessionLine is one browser that is signed in.
+type SessionLine struct {
+	ID      string // for the form that ends it
+	Device  string // "Firefox on Windows", or ""
+	Address string // where it came from, or ""
+	Started time.Time
+	Seen    time.Time
+	Current bool // this one
+}
+
+// ActivityPage is what happened to the account lately, newest first.
+type ActivityPage struct{ Lines []ActivityLine }
+
+// ActivityLine is one event: what, in the words of activity.What.
+type ActivityLine struct {
+	What   string // "signed_in", "sign_in_failed.password": a key of locale, after "activity."
+	At     time.Time
+	Source string // an address, or ""
+	Other  bool   // somebody else did it: Support, an operator, a job
+}
+
+// EmailPage asks for the new address.
+type EmailPage struct{ Now, Email string } // as it is, and as typed
+
+// EmailSentPage says that both addresses have mail.
+type EmailSentPage struct{ Now, New string }
+
+// EmailLinkPage asks to confirm, or to cancel, a change of address.
+type EmailLinkPage struct {
+	Token string
+	New   string // the address to be
+}
+
+// EmailConfirmedPage says what is missing yet.
+type EmailConfirmedPage struct {
+	Done bool   // both did: the address is changed
+	Wait string // else the address whose link is still to be opened
+}
+
+// NotMePage asks whether a change was somebody else's.
+type NotMePage struct{ Token string }
+
 // FaultPage gives what to tell Support.
 type FaultPage struct{ Reference string }
 

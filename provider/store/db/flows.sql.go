@@ -14,35 +14,43 @@ UPDATE flows SET
 	account = $1,
 	practice = $2,
 	epoch = $3,
-	typed = $4,
-	facts = $5,
+	locks = $4,
+	typed = $5,
+	facts = $6,
 	revision = revision + 1
-WHERE id = $6 AND revision = $7 AND expires_at > $8
-	AND (account = '' OR account = $1 AND epoch = $3)
+WHERE flows.id = $7 AND revision = $8 AND flows.expires_at > $9
+	AND (flows.account = '' OR flows.account = $1 AND flows.epoch = $10 AND locks = $4)
+	AND (session IS NULL OR EXISTS (SELECT 1 FROM sessions s
+		WHERE s.id = flows.session AND s.expires_at > $9 AND s.seen_at + s.idle > $9))
 `
 
 type AdvanceFlowParams struct {
 	Account  string
 	Practice string
 	Epoch    int64
+	Locks    int64
 	Typed    string
 	Facts    string
 	ID       string
 	Revision int64
 	Now      int64
+	WasEpoch int64
 }
 
-// An account once proven stays, with the epoch it was proven in.
+// An account once proven stays, with the epoch it was proven in; was_epoch is
+// that one, where what this proves raises it.
 func (q *Queries) AdvanceFlow(ctx context.Context, arg AdvanceFlowParams) (int64, error) {
 	result, err := q.db.ExecContext(ctx, advanceFlow,
 		arg.Account,
 		arg.Practice,
 		arg.Epoch,
+		arg.Locks,
 		arg.Typed,
 		arg.Facts,
 		arg.ID,
 		arg.Revision,
 		arg.Now,
+		arg.WasEpoch,
 	)
 	if err != nil {
 		return 0, err
@@ -52,14 +60,15 @@ func (q *Queries) AdvanceFlow(ctx context.Context, arg AdvanceFlowParams) (int64
 
 const beginFlow = `-- name: BeginFlow :one
 INSERT INTO flows (
-	id, kind, browser, account, practice, epoch, typed, link, facts, request,
-	revision, started_at, expires_at
+	id, kind, browser, account, practice, epoch, locks, typed, link, session,
+	facts, request, revision, started_at, expires_at
 ) VALUES (
 	$1, $2, $3, $4, $5,
 	COALESCE((SELECT g.epoch FROM guards g WHERE g.subject = $4), 0),
-	$6, $7, $8, $9, 0, $10, $11
+	COALESCE((SELECT g.locks FROM guards g WHERE g.subject = $4), 0),
+	$6, $7, $8, $9, $10, 0, $11, $12
 )
-RETURNING epoch
+RETURNING epoch, locks
 `
 
 type BeginFlowParams struct {
@@ -70,14 +79,20 @@ type BeginFlowParams struct {
 	Practice  string
 	Typed     string
 	Link      []byte
+	Session   []byte
 	Facts     string
 	Request   string
 	StartedAt int64
 	ExpiresAt int64
 }
 
+type BeginFlowRow struct {
+	Epoch int64
+	Locks int64
+}
+
 // A flow that starts with an account proven (a reset link) carries its epoch.
-func (q *Queries) BeginFlow(ctx context.Context, arg BeginFlowParams) (int64, error) {
+func (q *Queries) BeginFlow(ctx context.Context, arg BeginFlowParams) (BeginFlowRow, error) {
 	row := q.db.QueryRowContext(ctx, beginFlow,
 		arg.ID,
 		arg.Kind,
@@ -86,23 +101,26 @@ func (q *Queries) BeginFlow(ctx context.Context, arg BeginFlowParams) (int64, er
 		arg.Practice,
 		arg.Typed,
 		arg.Link,
+		arg.Session,
 		arg.Facts,
 		arg.Request,
 		arg.StartedAt,
 		arg.ExpiresAt,
 	)
-	var epoch int64
-	err := row.Scan(&epoch)
-	return epoch, err
+	var i BeginFlowRow
+	err := row.Scan(&i.Epoch, &i.Locks)
+	return i, err
 }
 
 const flow = `-- name: Flow :one
 SELECT f.id, f.kind, f.browser, f.account, f.practice, f.epoch, f.typed, f.link,
-	f.facts, f.request, f.revision, f.started_at, f.expires_at
+	f.facts, f.request, f.revision, f.started_at, f.expires_at, f.locks, f.session
 FROM flows f
 LEFT JOIN guards g ON g.subject = f.account
 WHERE f.id = $1 AND f.browser = $2 AND f.expires_at > $3
-	AND (f.account = '' OR f.kind = 'reset' OR f.epoch = COALESCE(g.epoch, 0))
+	AND (f.account = '' OR f.kind = 'reset' OR f.epoch = COALESCE(g.epoch, 0) AND f.locks = COALESCE(g.locks, 0))
+	AND (f.session IS NULL OR EXISTS (SELECT 1 FROM sessions s
+		WHERE s.id = f.session AND s.expires_at > $3 AND s.seen_at + s.idle > $3))
 `
 
 type FlowParams struct {
@@ -111,8 +129,9 @@ type FlowParams struct {
 	Now     int64
 }
 
-// A flow dies with the epoch its account was proven in. One that holds a reset
-// link does not: its proof is the link, and a used link says so itself.
+// A flow dies with the epoch its account was proven in, and with its next lock.
+// One that holds a reset link does not: its proof is the link, and a used link
+// says so itself. One that raises a session dies with that.
 func (q *Queries) Flow(ctx context.Context, arg FlowParams) (Flow, error) {
 	row := q.db.QueryRowContext(ctx, flow, arg.ID, arg.Browser, arg.Now)
 	var i Flow
@@ -130,13 +149,15 @@ func (q *Queries) Flow(ctx context.Context, arg FlowParams) (Flow, error) {
 		&i.Revision,
 		&i.StartedAt,
 		&i.ExpiresAt,
+		&i.Locks,
+		&i.Session,
 	)
 	return i, err
 }
 
 const lastLogin = `-- name: LastLogin :one
 SELECT f.id, f.kind, f.browser, f.account, f.practice, f.epoch, f.typed, f.link,
-	f.facts, f.request, f.revision, f.started_at, f.expires_at
+	f.facts, f.request, f.revision, f.started_at, f.expires_at, f.locks, f.session
 FROM flows f
 WHERE f.browser = $1 AND f.kind = 'login' AND f.account = ''
 	AND f.expires_at > $2
@@ -167,6 +188,8 @@ func (q *Queries) LastLogin(ctx context.Context, arg LastLoginParams) (Flow, err
 		&i.Revision,
 		&i.StartedAt,
 		&i.ExpiresAt,
+		&i.Locks,
+		&i.Session,
 	)
 	return i, err
 }

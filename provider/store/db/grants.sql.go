@@ -179,6 +179,23 @@ func (q *Queries) GrantOfCode(ctx context.Context, codeHash []byte) (string, err
 	return id, err
 }
 
+const moveGrants = `-- name: MoveGrants :exec
+UPDATE grants SET session = $1
+WHERE account = $2 AND session = $3 AND revoked_at = 0
+`
+
+type MoveGrantsParams struct {
+	ToSession   []byte
+	Account     string
+	FromSession []byte
+}
+
+// A session that was raised has another id; what came from it is still its own.
+func (q *Queries) MoveGrants(ctx context.Context, arg MoveGrantsParams) error {
+	_, err := q.db.ExecContext(ctx, moveGrants, arg.ToSession, arg.Account, arg.FromSession)
+	return err
+}
+
 const redeemCode = `-- name: RedeemCode :execrows
 INSERT INTO grants (
 	id, client, account, practice, epoch, session, code_hash, access_hash,

@@ -63,6 +63,31 @@ func (q *Queries) ChargeGuard(ctx context.Context, arg ChargeGuardParams) (int64
 	return generation, err
 }
 
+const clearCodes = `-- name: ClearCodes :execrows
+UPDATE guards SET
+	epoch = epoch + 1,
+	generation = generation + 1,
+	password_failed = CASE WHEN password_failed + password_charged > 4
+		THEN 4 ELSE password_failed + password_charged END,
+	password_wrong = password_wrong + password_charged,
+	password_charged = 0,
+	locked_until = CASE WHEN code_failed >= 5 THEN 0 ELSE locked_until END,
+	code_failed = 0,
+	code_charged = 0,
+	code_wrong = 0
+WHERE subject = $1
+`
+
+// The second factor starts anew, and so does what was proven with the old one.
+// A lock that wrong codes made is over with it.
+func (q *Queries) ClearCodes(ctx context.Context, subject string) (int64, error) {
+	result, err := q.db.ExecContext(ctx, clearCodes, subject)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const clearExpired = `-- name: ClearExpired :execrows
 UPDATE guards SET
 	locked_until = 0,
@@ -161,28 +186,35 @@ const holdGuard = `-- name: HoldGuard :one
 UPDATE guards SET
 	locked_at = CASE WHEN locked_at > 0 THEN -locked_at ELSE 0 END,
 	touched_at = $1
-WHERE subject = $2 AND epoch = $3
+WHERE subject = $2 AND epoch = $3 AND locks = $4
 	AND locked_until <= $1 AND disabled = false
-RETURNING epoch, locked_at
+RETURNING epoch, locked_at, locks
 `
 
 type HoldGuardParams struct {
 	Now     int64
 	Subject string
 	Epoch   int64
+	Locks   int64
 }
 
 type HoldGuardRow struct {
 	Epoch    int64
 	LockedAt int64
+	Locks    int64
 }
 
 // Locks the row for a transaction in which nothing was judged, if what was
 // proven before still holds. See SettleRight for locked_at.
 func (q *Queries) HoldGuard(ctx context.Context, arg HoldGuardParams) (HoldGuardRow, error) {
-	row := q.db.QueryRowContext(ctx, holdGuard, arg.Now, arg.Subject, arg.Epoch)
+	row := q.db.QueryRowContext(ctx, holdGuard,
+		arg.Now,
+		arg.Subject,
+		arg.Epoch,
+		arg.Locks,
+	)
 	var i HoldGuardRow
-	err := row.Scan(&i.Epoch, &i.LockedAt)
+	err := row.Scan(&i.Epoch, &i.LockedAt, &i.Locks)
 	return i, err
 }
 
@@ -202,7 +234,11 @@ UPDATE guards SET
 	locked_at = CASE WHEN locked_until <= $1
 		AND (password_charged > 0 AND password_failed + password_charged >= 5
 			OR code_charged > 0 AND code_failed + code_charged >= 5)
-		THEN $1 ELSE locked_at END
+		THEN $1 ELSE locked_at END,
+	locks = CASE WHEN locked_until <= $1
+		AND (password_charged > 0 AND password_failed + password_charged >= 5
+			OR code_charged > 0 AND code_failed + code_charged >= 5)
+		THEN locks + 1 ELSE locks END
 WHERE subject = $3 AND generation = $4 AND charge_until <= $1
 	AND password_charged = $5 AND code_charged = $6
 RETURNING locked_at
@@ -284,6 +320,7 @@ SELECT
 	COALESCE(g.code_charged, 0) AS code_charged,
 	COALESCE(g.code_wrong, 0) AS code_wrong,
 	COALESCE(g.disabled, false) AS disabled,
+	CAST(EXISTS (SELECT 1 FROM authenticators a WHERE a.account = $1) AS BOOLEAN) AS has_second,
 	COALESCE(s.window_start, 0) AS window_start,
 	COALESCE(s.failures, 0) AS failures,
 	COALESCE(s.hour_start, 0) AS hour_start,
@@ -311,6 +348,7 @@ type ReadGuardRow struct {
 	CodeCharged     int64
 	CodeWrong       int64
 	Disabled        bool
+	HasSecond       bool
 	WindowStart     int64
 	Failures        int64
 	HourStart       int64
@@ -336,6 +374,7 @@ func (q *Queries) ReadGuard(ctx context.Context, arg ReadGuardParams) (ReadGuard
 		&i.CodeCharged,
 		&i.CodeWrong,
 		&i.Disabled,
+		&i.HasSecond,
 		&i.WindowStart,
 		&i.Failures,
 		&i.HourStart,
@@ -446,7 +485,7 @@ UPDATE guards SET
 WHERE subject = $5 AND generation = $6
 	AND password_charged >= $1 AND code_charged >= $2
 	AND locked_until <= $4 AND disabled = false
-RETURNING epoch, locked_at
+RETURNING epoch, locked_at, locks
 `
 
 type SettleRightParams struct {
@@ -461,6 +500,7 @@ type SettleRightParams struct {
 type SettleRightRow struct {
 	Epoch    int64
 	LockedAt int64
+	Locks    int64
 }
 
 // No row: the generation is over, or the subject is locked or disabled. It
@@ -477,7 +517,7 @@ func (q *Queries) SettleRight(ctx context.Context, arg SettleRightParams) (Settl
 		arg.Generation,
 	)
 	var i SettleRightRow
-	err := row.Scan(&i.Epoch, &i.LockedAt)
+	err := row.Scan(&i.Epoch, &i.LockedAt, &i.Locks)
 	return i, err
 }
 
@@ -495,6 +535,9 @@ UPDATE guards SET
 	locked_at = CASE WHEN locked_until <= $3
 		AND ($1 = 1 AND password_failed >= 4 OR $2 = 1 AND code_failed >= 4)
 		THEN $3 ELSE locked_at END,
+	locks = CASE WHEN locked_until <= $3
+		AND ($1 = 1 AND password_failed >= 4 OR $2 = 1 AND code_failed >= 4)
+		THEN locks + 1 ELSE locks END,
 	touched_at = $3
 WHERE subject = $5 AND generation = $6
 	AND password_charged >= $1 AND code_charged >= $2

@@ -18,6 +18,28 @@ type Audit struct {
 	Source    string
 }
 
+type Authenticator struct {
+	ID        string
+	Account   string
+	Name      string
+	Key       []byte
+	LastStep  int64
+	CreatedAt int64
+	UsedAt    int64
+}
+
+type BackupCode struct {
+	Account string
+	Hash    []byte
+	UsedAt  int64
+}
+
+type BackupSet struct {
+	Account string
+	Salt    []byte
+	MadeAt  int64
+}
+
 type Client struct {
 	ID         string
 	Name       string
@@ -26,6 +48,27 @@ type Client struct {
 	FromConfig bool
 	CreatedAt  int64
 	UpdatedAt  int64
+}
+
+type Disavowal struct {
+	Hash      []byte
+	Account   string
+	Template  string
+	ExpiresAt int64
+	UsedAt    int64
+}
+
+type EmailChange struct {
+	Account    string
+	Email      string
+	OldHash    []byte
+	NewHash    []byte
+	CancelHash []byte
+	Epoch      int64
+	AskedAt    int64
+	Asked2     int64
+	Asked3     int64
+	ExpiresAt  int64
 }
 
 type Flow struct {
@@ -42,6 +85,8 @@ type Flow struct {
 	Revision  int64
 	StartedAt int64
 	ExpiresAt int64
+	Locks     int64
+	Session   []byte
 }
 
 type Grant struct {
@@ -82,6 +127,7 @@ type Guard struct {
 	CodeWrong       int64
 	Disabled        bool
 	TouchedAt       int64
+	Locks           int64
 }
 
 type Identifier struct {
@@ -119,11 +165,13 @@ type Person struct {
 	Version       int64
 	CreatedAt     int64
 	UpdatedAt     int64
+	ShortPassword bool
 }
 
 type Practice struct {
-	ID   string
-	Name string
+	ID            string
+	Name          string
+	RequireSecond bool
 }
 
 type Reset struct {

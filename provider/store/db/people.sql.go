@@ -68,23 +68,34 @@ func (q *Queries) AddPerson(ctx context.Context, arg AddPersonParams) error {
 }
 
 const addPractice = `-- name: AddPractice :exec
-INSERT INTO practices (id, name) VALUES ($1, $2)
+INSERT INTO practices (id, name, require_second) VALUES ($1, $2, $3)
 `
 
 type AddPracticeParams struct {
-	ID   string
-	Name string
+	ID            string
+	Name          string
+	RequireSecond bool
 }
 
 func (q *Queries) AddPractice(ctx context.Context, arg AddPracticeParams) error {
-	_, err := q.db.ExecContext(ctx, addPractice, arg.ID, arg.Name)
+	_, err := q.db.ExecContext(ctx, addPractice, arg.ID, arg.Name, arg.RequireSecond)
+	return err
+}
+
+const mustChange = `-- name: MustChange :exec
+UPDATE people SET must_change = true WHERE id = $1
+`
+
+func (q *Queries) MustChange(ctx context.Context, id string) error {
+	_, err := q.db.ExecContext(ctx, mustChange, id)
 	return err
 }
 
 const person = `-- name: Person :one
 SELECT p.id, p.practice, p.role, p.username, p.email, p.email_verified, p.name,
 	p.locale, p.claims, p.password_hash, p.must_change, p.disabled, p.version,
-	COALESCE(pr.name, '') AS practice_name
+	p.short_password, COALESCE(pr.name, '') AS practice_name,
+	COALESCE(pr.require_second, false) AS require_second
 FROM people p
 LEFT JOIN practices pr ON pr.id = p.practice
 WHERE p.id = $1
@@ -104,7 +115,9 @@ type PersonRow struct {
 	MustChange    bool
 	Disabled      bool
 	Version       int64
+	ShortPassword bool
 	PracticeName  string
+	RequireSecond bool
 }
 
 func (q *Queries) Person(ctx context.Context, id string) (PersonRow, error) {
@@ -124,7 +137,9 @@ func (q *Queries) Person(ctx context.Context, id string) (PersonRow, error) {
 		&i.MustChange,
 		&i.Disabled,
 		&i.Version,
+		&i.ShortPassword,
 		&i.PracticeName,
+		&i.RequireSecond,
 	)
 	return i, err
 }
@@ -132,7 +147,8 @@ func (q *Queries) Person(ctx context.Context, id string) (PersonRow, error) {
 const personByEmail = `-- name: PersonByEmail :one
 SELECT p.id, p.practice, p.role, p.username, p.email, p.email_verified, p.name,
 	p.locale, p.claims, p.password_hash, p.must_change, p.disabled, p.version,
-	COALESCE(pr.name, '') AS practice_name
+	p.short_password, COALESCE(pr.name, '') AS practice_name,
+	COALESCE(pr.require_second, false) AS require_second
 FROM identifiers i JOIN people p ON p.id = i.person
 LEFT JOIN practices pr ON pr.id = p.practice
 WHERE i.key = $1 AND i.email = true
@@ -152,7 +168,9 @@ type PersonByEmailRow struct {
 	MustChange    bool
 	Disabled      bool
 	Version       int64
+	ShortPassword bool
 	PracticeName  string
+	RequireSecond bool
 }
 
 func (q *Queries) PersonByEmail(ctx context.Context, key string) (PersonByEmailRow, error) {
@@ -172,7 +190,9 @@ func (q *Queries) PersonByEmail(ctx context.Context, key string) (PersonByEmailR
 		&i.MustChange,
 		&i.Disabled,
 		&i.Version,
+		&i.ShortPassword,
 		&i.PracticeName,
+		&i.RequireSecond,
 	)
 	return i, err
 }
@@ -180,7 +200,8 @@ func (q *Queries) PersonByEmail(ctx context.Context, key string) (PersonByEmailR
 const personByIdentifier = `-- name: PersonByIdentifier :one
 SELECT p.id, p.practice, p.role, p.username, p.email, p.email_verified, p.name,
 	p.locale, p.claims, p.password_hash, p.must_change, p.disabled, p.version,
-	COALESCE(pr.name, '') AS practice_name
+	p.short_password, COALESCE(pr.name, '') AS practice_name,
+	COALESCE(pr.require_second, false) AS require_second
 FROM identifiers i JOIN people p ON p.id = i.person
 LEFT JOIN practices pr ON pr.id = p.practice
 WHERE i.key = $1
@@ -200,7 +221,9 @@ type PersonByIdentifierRow struct {
 	MustChange    bool
 	Disabled      bool
 	Version       int64
+	ShortPassword bool
 	PracticeName  string
+	RequireSecond bool
 }
 
 func (q *Queries) PersonByIdentifier(ctx context.Context, key string) (PersonByIdentifierRow, error) {
@@ -220,7 +243,9 @@ func (q *Queries) PersonByIdentifier(ctx context.Context, key string) (PersonByI
 		&i.MustChange,
 		&i.Disabled,
 		&i.Version,
+		&i.ShortPassword,
 		&i.PracticeName,
+		&i.RequireSecond,
 	)
 	return i, err
 }
@@ -242,23 +267,48 @@ func (q *Queries) RenewHash(ctx context.Context, arg RenewHashParams) error {
 	return err
 }
 
+const requireSecond = `-- name: RequireSecond :execrows
+UPDATE practices SET require_second = $1
+WHERE id = $2 AND require_second <> $1
+`
+
+type RequireSecondParams struct {
+	RequireSecond bool
+	ID            string
+}
+
+func (q *Queries) RequireSecond(ctx context.Context, arg RequireSecondParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, requireSecond, arg.RequireSecond, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const setPassword = `-- name: SetPassword :execrows
 UPDATE people SET
 	password_hash = $1,
 	must_change = false,
+	short_password = $2,
 	version = version + 1,
-	updated_at = $2
-WHERE id = $3
+	updated_at = $3
+WHERE id = $4
 `
 
 type SetPasswordParams struct {
-	PasswordHash string
-	Now          int64
-	ID           string
+	PasswordHash  string
+	ShortPassword bool
+	Now           int64
+	ID            string
 }
 
 func (q *Queries) SetPassword(ctx context.Context, arg SetPasswordParams) (int64, error) {
-	result, err := q.db.ExecContext(ctx, setPassword, arg.PasswordHash, arg.Now, arg.ID)
+	result, err := q.db.ExecContext(ctx, setPassword,
+		arg.PasswordHash,
+		arg.ShortPassword,
+		arg.Now,
+		arg.ID,
+	)
 	if err != nil {
 		return 0, err
 	}

@@ -18,12 +18,17 @@ SELECT
 	$1, CAST($2 AS TEXT), CAST($3 AS TEXT),
 	CAST($4 AS BIGINT), f.id, CAST($5 AS BIGINT), CAST($6 AS TEXT),
 	CAST($7 AS TEXT), CAST($8 AS TEXT), CAST($9 AS TEXT),
-	CAST($5 AS BIGINT), CAST($5 AS BIGINT), CAST($10 AS BIGINT),
-	CAST($11 AS BIGINT)
+	CAST($10 AS BIGINT), CAST($10 AS BIGINT), CAST($11 AS BIGINT),
+	CAST($12 AS BIGINT)
 FROM flows f
-WHERE f.id = $12 AND f.revision = $13 AND f.expires_at > $5
-	AND f.kind = 'login'
-	AND (f.account = '' OR f.account = $2 AND f.epoch = $14)
+WHERE f.id = $13 AND f.revision = $14 AND f.expires_at > $10
+	AND f.kind IN ('login', 'stepup', 'enroll')
+	AND (f.account = '' OR f.account = $2 AND f.epoch = $15 AND f.locks = $16)
+	AND (CAST($17 AS BOOLEAN) = true
+		OR NOT EXISTS (SELECT 1 FROM authenticators a WHERE a.account = $2))
+	AND (f.kind = 'login' OR EXISTS (SELECT 1 FROM sessions s
+		WHERE s.id = f.session AND s.account = $2 AND s.epoch = $15
+			AND s.expires_at > $10 AND s.seen_at + s.idle > $10))
 ON CONFLICT (flow) DO NOTHING
 `
 
@@ -32,35 +37,43 @@ type AddSessionParams struct {
 	Account   string
 	Practice  string
 	Epoch     int64
-	Now       int64
+	AuthTime  int64
 	Methods   string
 	Acr       string
 	Device    string
 	Address   string
+	Now       int64
 	Idle      int64
 	ExpiresAt int64
 	Flow      string
 	Revision  int64
 	FlowEpoch int64
+	Locks     int64
+	Second    bool
 }
 
-// No row: the flow went on elsewhere, is over, or gave its session already.
+// No row: the flow went on elsewhere, is over, or gave its session already; or
+// the session that it was to raise has ended. A session by one factor is for
+// accounts that have no second one.
 func (q *Queries) AddSession(ctx context.Context, arg AddSessionParams) (int64, error) {
 	result, err := q.db.ExecContext(ctx, addSession,
 		arg.ID,
 		arg.Account,
 		arg.Practice,
 		arg.Epoch,
-		arg.Now,
+		arg.AuthTime,
 		arg.Methods,
 		arg.Acr,
 		arg.Device,
 		arg.Address,
+		arg.Now,
 		arg.Idle,
 		arg.ExpiresAt,
 		arg.Flow,
 		arg.Revision,
 		arg.FlowEpoch,
+		arg.Locks,
+		arg.Second,
 	)
 	if err != nil {
 		return 0, err
@@ -96,19 +109,44 @@ func (q *Queries) EndSession(ctx context.Context, arg EndSessionParams) (EndSess
 const endSessionsOf = `-- name: EndSessionsOf :execrows
 UPDATE sessions SET expires_at = $1
 WHERE account = $2 AND expires_at > $1 AND seen_at + idle > $1
+	AND (CAST($3 AS BOOLEAN) = false OR id <> $4)
 `
 
 type EndSessionsOfParams struct {
 	Now     int64
 	Account string
+	But     bool
+	Keep    []byte
 }
 
+// All of them but one, or simply all of them.
 func (q *Queries) EndSessionsOf(ctx context.Context, arg EndSessionsOfParams) (int64, error) {
-	result, err := q.db.ExecContext(ctx, endSessionsOf, arg.Now, arg.Account)
+	result, err := q.db.ExecContext(ctx, endSessionsOf,
+		arg.Now,
+		arg.Account,
+		arg.But,
+		arg.Keep,
+	)
 	if err != nil {
 		return 0, err
 	}
 	return result.RowsAffected()
+}
+
+const keepSession = `-- name: KeepSession :exec
+UPDATE sessions SET epoch = $1 WHERE id = $2 AND account = $3
+`
+
+type KeepSessionParams struct {
+	Epoch   int64
+	ID      []byte
+	Account string
+}
+
+// The session in which what was proven changed goes on.
+func (q *Queries) KeepSession(ctx context.Context, arg KeepSessionParams) error {
+	_, err := q.db.ExecContext(ctx, keepSession, arg.Epoch, arg.ID, arg.Account)
+	return err
 }
 
 const session = `-- name: Session :one

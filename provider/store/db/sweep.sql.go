@@ -29,6 +29,44 @@ func (q *Queries) SweepAudit(ctx context.Context, arg SweepAuditParams) (int64, 
 	return result.RowsAffected()
 }
 
+const sweepDisavowals = `-- name: SweepDisavowals :execrows
+DELETE FROM disavowals WHERE hash IN (
+	SELECT d.hash FROM disavowals d WHERE d.expires_at <= $1 LIMIT $2
+)
+`
+
+type SweepDisavowalsParams struct {
+	Before int64
+	Batch  int32
+}
+
+func (q *Queries) SweepDisavowals(ctx context.Context, arg SweepDisavowalsParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, sweepDisavowals, arg.Before, arg.Batch)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const sweepEmailChanges = `-- name: SweepEmailChanges :execrows
+DELETE FROM email_changes WHERE account IN (
+	SELECT e.account FROM email_changes e WHERE e.expires_at <= $1 LIMIT $2
+) AND expires_at <= $1
+`
+
+type SweepEmailChangesParams struct {
+	Before int64
+	Batch  int32
+}
+
+func (q *Queries) SweepEmailChanges(ctx context.Context, arg SweepEmailChangesParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, sweepEmailChanges, arg.Before, arg.Batch)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const sweepFlows = `-- name: SweepFlows :execrows
 
 DELETE FROM flows WHERE id IN (

@@ -83,6 +83,11 @@ UPDATE grants SET revoked_at = @now
 WHERE id = @id AND revoked_at = 0
 RETURNING account, practice;
 
+-- name: MoveGrants :exec
+-- A session that was raised has another id; what came from it is still its own.
+UPDATE grants SET session = @to_session
+WHERE account = @account AND session = @from_session AND revoked_at = 0;
+
 -- name: RevokeGrantsOf :execrows
 -- The families that came from one session.
 UPDATE grants SET revoked_at = @now

@@ -16,6 +16,7 @@ SELECT
 	COALESCE(g.code_charged, 0) AS code_charged,
 	COALESCE(g.code_wrong, 0) AS code_wrong,
 	COALESCE(g.disabled, false) AS disabled,
+	CAST(EXISTS (SELECT 1 FROM authenticators a WHERE a.account = @subject) AS BOOLEAN) AS has_second,
 	COALESCE(s.window_start, 0) AS window_start,
 	COALESCE(s.failures, 0) AS failures,
 	COALESCE(s.hour_start, 0) AS hour_start,
@@ -70,6 +71,9 @@ UPDATE guards SET
 	locked_at = CASE WHEN locked_until <= @now
 		AND (@p = 1 AND password_failed >= 4 OR @c = 1 AND code_failed >= 4)
 		THEN @now ELSE locked_at END,
+	locks = CASE WHEN locked_until <= @now
+		AND (@p = 1 AND password_failed >= 4 OR @c = 1 AND code_failed >= 4)
+		THEN locks + 1 ELSE locks END,
 	touched_at = @now
 WHERE subject = @subject AND generation = @generation
 	AND password_charged >= @p AND code_charged >= @c
@@ -95,7 +99,7 @@ UPDATE guards SET
 WHERE subject = @subject AND generation = @generation
 	AND password_charged >= @p AND code_charged >= @c
 	AND locked_until <= @now AND disabled = false
-RETURNING epoch, locked_at;
+RETURNING epoch, locked_at, locks;
 
 -- name: HoldGuard :one
 -- Locks the row for a transaction in which nothing was judged, if what was
@@ -103,9 +107,9 @@ RETURNING epoch, locked_at;
 UPDATE guards SET
 	locked_at = CASE WHEN locked_at > 0 THEN -locked_at ELSE 0 END,
 	touched_at = @now
-WHERE subject = @subject AND epoch = @epoch
+WHERE subject = @subject AND epoch = @epoch AND locks = @locks
 	AND locked_until <= @now AND disabled = false
-RETURNING epoch, locked_at;
+RETURNING epoch, locked_at, locks;
 
 -- name: RaiseEpoch :one
 -- Everything proven before is void; attempts in flight count as failures, but
@@ -142,7 +146,11 @@ UPDATE guards SET
 	locked_at = CASE WHEN locked_until <= @now
 		AND (password_charged > 0 AND password_failed + password_charged >= 5
 			OR code_charged > 0 AND code_failed + code_charged >= 5)
-		THEN @now ELSE locked_at END
+		THEN @now ELSE locked_at END,
+	locks = CASE WHEN locked_until <= @now
+		AND (password_charged > 0 AND password_failed + password_charged >= 5
+			OR code_charged > 0 AND code_failed + code_charged >= 5)
+		THEN locks + 1 ELSE locks END
 WHERE subject = @subject AND generation = @generation AND charge_until <= @now
 	AND password_charged = @password_charged AND code_charged = @code_charged
 RETURNING locked_at;
@@ -187,6 +195,22 @@ ON CONFLICT (subject) DO UPDATE SET
 	code_charged = 0,
 	touched_at = excluded.touched_at
 RETURNING epoch;
+
+-- name: ClearCodes :execrows
+-- The second factor starts anew, and so does what was proven with the old one.
+-- A lock that wrong codes made is over with it.
+UPDATE guards SET
+	epoch = epoch + 1,
+	generation = generation + 1,
+	password_failed = CASE WHEN password_failed + password_charged > 4
+		THEN 4 ELSE password_failed + password_charged END,
+	password_wrong = password_wrong + password_charged,
+	password_charged = 0,
+	locked_until = CASE WHEN code_failed >= 5 THEN 0 ELSE locked_until END,
+	code_failed = 0,
+	code_charged = 0,
+	code_wrong = 0
+WHERE subject = @subject;
 
 -- name: SetGuardDisabled :execrows
 -- Rows only if it was otherwise. In-flight attempts are void, as is what was

@@ -1,5 +1,12 @@
 -- name: AddPractice :exec
-INSERT INTO practices (id, name) VALUES (@id, @name);
+INSERT INTO practices (id, name, require_second) VALUES (@id, @name, @require_second);
+
+-- name: RequireSecond :execrows
+UPDATE practices SET require_second = @require_second
+WHERE id = @id AND require_second <> @require_second;
+
+-- name: MustChange :exec
+UPDATE people SET must_change = true WHERE id = @id;
 
 -- name: AddPerson :exec
 INSERT INTO people (
@@ -16,7 +23,8 @@ INSERT INTO identifiers (key, person, email) VALUES (@key, @person, @email);
 -- name: PersonByIdentifier :one
 SELECT p.id, p.practice, p.role, p.username, p.email, p.email_verified, p.name,
 	p.locale, p.claims, p.password_hash, p.must_change, p.disabled, p.version,
-	COALESCE(pr.name, '') AS practice_name
+	p.short_password, COALESCE(pr.name, '') AS practice_name,
+	COALESCE(pr.require_second, false) AS require_second
 FROM identifiers i JOIN people p ON p.id = i.person
 LEFT JOIN practices pr ON pr.id = p.practice
 WHERE i.key = @key;
@@ -24,7 +32,8 @@ WHERE i.key = @key;
 -- name: PersonByEmail :one
 SELECT p.id, p.practice, p.role, p.username, p.email, p.email_verified, p.name,
 	p.locale, p.claims, p.password_hash, p.must_change, p.disabled, p.version,
-	COALESCE(pr.name, '') AS practice_name
+	p.short_password, COALESCE(pr.name, '') AS practice_name,
+	COALESCE(pr.require_second, false) AS require_second
 FROM identifiers i JOIN people p ON p.id = i.person
 LEFT JOIN practices pr ON pr.id = p.practice
 WHERE i.key = @key AND i.email = true;
@@ -32,7 +41,8 @@ WHERE i.key = @key AND i.email = true;
 -- name: Person :one
 SELECT p.id, p.practice, p.role, p.username, p.email, p.email_verified, p.name,
 	p.locale, p.claims, p.password_hash, p.must_change, p.disabled, p.version,
-	COALESCE(pr.name, '') AS practice_name
+	p.short_password, COALESCE(pr.name, '') AS practice_name,
+	COALESCE(pr.require_second, false) AS require_second
 FROM people p
 LEFT JOIN practices pr ON pr.id = p.practice
 WHERE p.id = @id;
@@ -41,6 +51,7 @@ WHERE p.id = @id;
 UPDATE people SET
 	password_hash = @password_hash,
 	must_change = false,
+	short_password = @short_password,
 	version = version + 1,
 	updated_at = @now
 WHERE id = @id;

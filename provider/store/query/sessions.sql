@@ -1,19 +1,26 @@
 -- name: AddSession :execrows
--- No row: the flow went on elsewhere, is over, or gave its session already.
+-- No row: the flow went on elsewhere, is over, or gave its session already; or
+-- the session that it was to raise has ended. A session by one factor is for
+-- accounts that have no second one.
 INSERT INTO sessions (
 	id, account, practice, epoch, flow, auth_time, methods, acr, device,
 	address, created_at, seen_at, idle, expires_at
 )
 SELECT
 	@id, CAST(@account AS TEXT), CAST(@practice AS TEXT),
-	CAST(@epoch AS BIGINT), f.id, CAST(@now AS BIGINT), CAST(@methods AS TEXT),
+	CAST(@epoch AS BIGINT), f.id, CAST(@auth_time AS BIGINT), CAST(@methods AS TEXT),
 	CAST(@acr AS TEXT), CAST(@device AS TEXT), CAST(@address AS TEXT),
 	CAST(@now AS BIGINT), CAST(@now AS BIGINT), CAST(@idle AS BIGINT),
 	CAST(@expires_at AS BIGINT)
 FROM flows f
 WHERE f.id = @flow AND f.revision = @revision AND f.expires_at > @now
-	AND f.kind = 'login'
-	AND (f.account = '' OR f.account = @account AND f.epoch = @flow_epoch)
+	AND f.kind IN ('login', 'stepup', 'enroll')
+	AND (f.account = '' OR f.account = @account AND f.epoch = @flow_epoch AND f.locks = @locks)
+	AND (CAST(@second AS BOOLEAN) = true
+		OR NOT EXISTS (SELECT 1 FROM authenticators a WHERE a.account = @account))
+	AND (f.kind = 'login' OR EXISTS (SELECT 1 FROM sessions s
+		WHERE s.id = f.session AND s.account = @account AND s.epoch = @flow_epoch
+			AND s.expires_at > @now AND s.seen_at + s.idle > @now))
 ON CONFLICT (flow) DO NOTHING;
 
 -- name: Session :one
@@ -37,8 +44,14 @@ WHERE id = @id AND expires_at > @now
 RETURNING account, practice;
 
 -- name: EndSessionsOf :execrows
+-- All of them but one, or simply all of them.
 UPDATE sessions SET expires_at = @now
-WHERE account = @account AND expires_at > @now AND seen_at + idle > @now;
+WHERE account = @account AND expires_at > @now AND seen_at + idle > @now
+	AND (CAST(@but AS BOOLEAN) = false OR id <> @keep);
+
+-- name: KeepSession :exec
+-- The session in which what was proven changed goes on.
+UPDATE sessions SET epoch = @epoch WHERE id = @id AND account = @account;
 
 -- name: SessionsActive :one
 SELECT COUNT(*) FROM sessions s

@@ -25,6 +25,16 @@ DELETE FROM reset_links WHERE hash IN (
 	SELECT l.hash FROM reset_links l WHERE l.sent_at <= @before LIMIT @batch
 );
 
+-- name: SweepEmailChanges :execrows
+DELETE FROM email_changes WHERE account IN (
+	SELECT e.account FROM email_changes e WHERE e.expires_at <= @before LIMIT @batch
+) AND expires_at <= @before;
+
+-- name: SweepDisavowals :execrows
+DELETE FROM disavowals WHERE hash IN (
+	SELECT d.hash FROM disavowals d WHERE d.expires_at <= @before LIMIT @batch
+);
+
 -- name: SweepSources :execrows
 DELETE FROM sources WHERE source IN (
 	SELECT s.source FROM sources s

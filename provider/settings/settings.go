@@ -1,0 +1,134 @@
+// Package settings is Account Settings: what people see and change of their own
+// account. It never judges a secret: who has to prove anew who they are is sent
+// to a flow, and comes back.
+package settings
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/medximity/idp/flows"
+	"github.com/medximity/idp/flows/directory"
+	"github.com/medximity/idp/provider/store"
+	"github.com/medximity/idp/provider/web"
+)
+
+// Settings serves the pages below /account, and those behind the links that
+// their mails carry. It is safe for concurrent use.
+type Settings struct {
+	Site      *web.Site
+	Store     *store.Store
+	Directory directory.Directory
+	Now       func() time.Time
+	// Enrol sends the browser to a flow that changes how the account is proven,
+	// and comes back to the page of ours.
+	Enrol func(w http.ResponseWriter, r *http.Request, s *store.Session, c flows.Change, back string) error
+	// Required reports whether the person must have a second factor.
+	Required func(*directory.Entry) bool
+}
+
+// Needs is what a request must bring before a page is served.
+type Needs uint8
+
+// The needs.
+const (
+	Nothing  Needs = iota // a link's token is in the request, or nothing is at stake
+	SignedIn              // a live session
+	Fresh                 // one whose every proof was given in the last five minutes
+)
+
+// Routes are all pages; read it as the table of contents. A POST that lacked its
+// need leads back to a page from which it can be sent once more.
+func (s *Settings) Routes() []Route {
+	const security, sessions, email = "/account/security", "/account/sessions", "/account/email"
+	return []Route{
+		{"GET /account", SignedIn, "", s.front},
+		{"GET /account/security", SignedIn, "", s.security},
+		{"POST /account/security/password", SignedIn, security, s.changePassword},
+		{"POST /account/security/authenticators", SignedIn, security, s.addAuthenticator},
+		{"POST /account/security/backup-codes", SignedIn, security, s.replaceCodes},
+		{"GET /account/security/authenticators/remove", Fresh, "", s.askToRemove},
+		{"POST /account/security/authenticators/remove", Fresh, security, s.remove},
+		{"POST /account/language", SignedIn, security, s.ownProfile(s.language)},
+
+		{"GET /account/sessions", SignedIn, "", s.sessions},
+		{"POST /account/sessions/end", SignedIn, sessions, s.end},
+		{"POST /account/sessions/end-others", SignedIn, sessions, s.endOthers},
+		{"GET /account/activity", SignedIn, "", s.activity},
+
+		{"GET /account/email", Fresh, "", s.ownProfile(s.email)},
+		{"POST /account/email", Fresh, email, s.ownProfile(s.askEmail)},
+		{"POST /account/email/withdraw", SignedIn, security, s.ownProfile(s.withdrawEmail)},
+		{"GET /confirm-email", Nothing, "", s.confirmEmail},
+		{"POST /confirm-email", Nothing, "", s.emailConfirmed},
+		{"GET /confirm-email/cancel", Nothing, "", s.cancelEmail},
+		{"POST /confirm-email/cancel", Nothing, "", s.emailCancelled},
+		{"GET /not-me", Nothing, "", s.notMe},
+		{"POST /not-me", Nothing, "", s.disavow},
+	}
+}
+
+// Route is one page. Serve gets the session, or nil where none is needed.
+type Route struct {
+	Pattern string
+	Needs   Needs
+	Back    string // where a GET leads back to that lacked its need; "": the page itself
+	Serve   serve
+}
+
+type serve = func(w http.ResponseWriter, r *http.Request, s *store.Session) error
+
+// ownProfile serves a page only where address and language are changed here.
+func (s *Settings) ownProfile(h serve) serve {
+	return func(w http.ResponseWriter, r *http.Request, sess *store.Session) error {
+		if !s.Directory.Capabilities().SetProfile {
+			s.toSecurity(w, r, "")
+			return nil
+		}
+		return h(w, r, sess)
+	}
+}
+
+// front leads to the first page.
+func (s *Settings) front(w http.ResponseWriter, r *http.Request, _ *store.Session) error {
+	s.toSecurity(w, r, "")
+	return nil
+}
+
+// toSecurity leads there, to tell what has just been done, if anything.
+func (s *Settings) toSecurity(w http.ResponseWriter, r *http.Request, notice string) {
+	s.Site.SeeOther(w, r, "/account/security"+query(notice))
+}
+
+func query(notice string) string {
+	if notice == "" {
+		return ""
+	}
+	return "?notice=" + notice
+}
+
+// notices are all that a page may be asked to tell: a link to it cannot put
+// other words there.
+var notices = [...]string{"password_changed", "authenticator_added", "authenticator_removed", "codes_made",
+	"session_ended", "sessions_ended", "language_saved", "email_withdrawn"}
+
+// notice returns the words for what has just been done, or "".
+func (s *Settings) notice(r *http.Request) string {
+	key := r.URL.Query().Get("notice")
+	if !slices.Contains(notices[:], key) {
+		return ""
+	}
+	return s.Site.Text(r, "notice."+key, nil)
+}
+
+// person returns whose session it is. Who is not in the directory any more has
+// no settings.
+func (s *Settings) person(r *http.Request, sess *store.Session) (*directory.Entry, error) {
+	p, err := s.Directory.Lookup(r.Context(), directory.ByID, string(sess.Account))
+	if errors.Is(err, directory.ErrNotFound) {
+		return nil, flows.ErrNoFlow
+	}
+	return p, err
+}

@@ -1,0 +1,55 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/medximity/idp/flows/account"
+	"github.com/medximity/idp/provider/store/db"
+)
+
+// Disavowable reports whether a "this was not me" link is still good.
+func (s *Store) Disavowable(ctx context.Context, hash []byte) (bool, error) {
+	n, err := s.q.Disavowable(ctx, db.DisavowableParams{Hash: hash, Now: micros(s.Now())})
+	if err != nil {
+		return false, fmt.Errorf("store: disavowal: %w", err)
+	}
+	return n > 0, nil
+}
+
+// Disavow secures an account for the person who says that a change was not
+// theirs, once a link: nothing proven before holds, no link nor change of
+// address waits any more, and the password has to be changed. A link that is
+// used, over or nobody's is false.
+func (s *Store) Disavow(ctx context.Context, hash []byte, from account.Source) (was bool, err error) {
+	err = s.update(ctx, func(t *tx) error {
+		subject, err := t.Disavow(ctx, db.DisavowParams{Hash: hash, Now: t.now()})
+		if missing(err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		was = true
+		t.tell(account.Event{Kind: account.Disavowed, Subject: subject, Source: from})
+		return t.secure(ctx, account.ID(subject), from)
+	})
+	return was && err == nil, err
+}
+
+func (t *tx) secure(ctx context.Context, id account.ID, from account.Source) error {
+	// Who never tried to sign in has no guard, and nothing proven.
+	if _, err := t.RaiseEpoch(ctx, string(id)); err != nil && !missing(err) {
+		return err
+	}
+	if err := t.endSessions(ctx, id, account.NotMe); err != nil {
+		return err
+	}
+	if _, err := t.endEmail(ctx, id, from); err != nil {
+		return err
+	}
+	if err := t.EndReset(ctx, string(id)); err != nil {
+		return err
+	}
+	return t.MustChange(ctx, string(id))
+}
