@@ -24,6 +24,8 @@ func accountCommand() *cobra.Command {
 		accountDo("find NAME", "Tell how an account stands", accountFind),
 		accountDo("unlock NAME", "End a lock now", accountUnlock),
 		accountDo("reset-link NAME", "Mail a reset link to the stored address; it is never shown here", accountResetLink),
+		accountDo("disable-2fa NAME", "Take a second factor away, and its hold; they set up a new one where one is required", accountDisable2FA),
+		accountDo("new-backup-codes NAME", "End the backup codes; the next sign-in makes new ones, which only their owner sees", accountNewCodes),
 		accountDo("disable NAME", "End the account's access at once", accountSet(true)),
 		accountDo("enable NAME", "Give it back", accountSet(false)))
 	return cmd
@@ -101,11 +103,14 @@ one: by --send-link, which mails them a link, or by Forgot Password?.`,
 	return cmd
 }
 
+// roles are those that the built-in directory knows.
+var roles = []string{"owner", "admin", "front_desk", "billing", "support"}
+
 // completePerson completes and checks what the operator typed.
 func completePerson(ctx context.Context, cmd *cobra.Command, p *store.NewPerson, stdin bool) error {
 	or(&p.Username, p.Email)
 	p.EmailVerified = true
-	if !slices.Contains([]string{"", "owner", "admin", "front_desk", "billing", "support"}, p.Role) {
+	if p.Role != "" && !slices.Contains(roles, p.Role) {
 		return fmt.Errorf("--role %s: it is owner, admin, front_desk, billing or support", p.Role)
 	}
 	if local, domain, ok := strings.Cut(p.Email, "@"); !ok || local == "" || !strings.Contains(domain, ".") {
@@ -135,7 +140,11 @@ func accountFind(ctx context.Context, cmd *cobra.Command, st *store.Store, e *di
 	if err != nil {
 		return err
 	}
-	d := standing(st, e, g)
+	second, err := st.Second(ctx, e.ID)
+	if err != nil {
+		return err
+	}
+	d := standing(st, e, g, second)
 	if wantsJSON(cmd) {
 		return printJSON(cmd, d)
 	}
@@ -173,6 +182,33 @@ func sendLink(ctx context.Context, st *store.Store, id account.ID) error {
 		return errors.New("keys.ring is missing: the mail could not be sealed")
 	}
 	return st.AskReset(ctx, flows.ResetAsk{Subject: string(id), By: account.BySupport})
+}
+
+func accountDisable2FA(ctx context.Context, cmd *cobra.Command, st *store.Store, e *directory.Entry) error {
+	if st.Ring == nil {
+		return errors.New("keys.ring is missing: the mail that tells them could not be sealed")
+	}
+	was, err := st.ResetSecond(ctx, e.ID, account.BySupport, operator())
+	if err != nil {
+		return err
+	}
+	if !was {
+		return say(cmd, map[string]any{"id": e.ID, "had_second_factor": false}, "%s had no second factor", e.ID)
+	}
+	return say(cmd, map[string]any{"id": e.ID, "had_second_factor": true},
+		"%s has no second factor any more, is signed out everywhere, and is told by mail", e.ID)
+}
+
+func accountNewCodes(ctx context.Context, cmd *cobra.Command, st *store.Store, e *directory.Entry) error {
+	was, err := st.VoidBackupCodes(ctx, e.ID, operator())
+	if err != nil {
+		return err
+	}
+	if !was {
+		return say(cmd, map[string]any{"id": e.ID, "had_backup_codes": false}, "%s had no backup codes", e.ID)
+	}
+	return say(cmd, map[string]any{"id": e.ID, "had_backup_codes": true},
+		"the backup codes of %s are void; their next sign-in with the authenticator makes new ones", e.ID)
 }
 
 func accountSet(disabled bool) func(context.Context, *cobra.Command, *store.Store, *directory.Entry) error {

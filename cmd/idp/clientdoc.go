@@ -21,6 +21,7 @@ type clientDoc struct {
 	PKCE            string   `json:"pkce"`
 	Algorithm       string   `json:"id_token_signed_response_alg"`
 	ClaimsInIDToken bool     `json:"claims_in_id_token"`
+	RequireMFA      bool     `json:"require_mfa"`
 	Scopes          []string `json:"scopes,omitempty"`
 	FromConfig      bool     `json:"from_config"`
 }
@@ -30,6 +31,7 @@ func document(c store.Client, secret string) clientDoc {
 		ID: c.ID, Secret: secret, Name: c.Name, Public: c.Public, RedirectURIs: c.RedirectURIs,
 		PostLogoutURIs: c.PostLogoutURIs, PKCE: "required", Algorithm: c.Algorithm,
 		ClaimsInIDToken: c.ClaimsInIDToken, Scopes: c.Scopes, FromConfig: c.FromConfig,
+		RequireMFA: c.RequireMFA,
 	}
 	if c.PKCEOptional {
 		d.PKCE = "optional"
@@ -61,6 +63,7 @@ func printClient(cmd *cobra.Command, c store.Client, secret string) error {
 	line("pkce", d.PKCE)
 	line("algorithm", d.Algorithm)
 	line("claims_in_id_token", fmt.Sprint(d.ClaimsInIDToken))
+	line("require_mfa", fmt.Sprint(d.RequireMFA))
 	return w.Flush()
 }
 

@@ -89,6 +89,14 @@ type Config struct {
 	// are refused beside those built in. Default none.
 	PasswordBlocklist string `koanf:"passwords.blocklist_file"`
 
+	// SecondFactorEveryone wants two factors of everybody. Default false:
+	// of those whose role, practice or app wants them, and of whoever set
+	// a second one up.
+	SecondFactorEveryone bool `koanf:"second_factor.everyone"`
+	// SecondFactorRoles are the roles that sign in with two factors: owner,
+	// admin, front_desk, billing, support. Default none.
+	SecondFactorRoles []string `koanf:"second_factor.roles"`
+
 	// LimitsExempt are networks (CIDR or address) without limits by source, as
 	// of one's own offices. The lock of an account has no exemption, and no
 	// setting. Default none.
@@ -128,6 +136,9 @@ type ClientConfig struct {
 	// ClaimsInIDToken puts the claims of the scopes into the ID token too, for
 	// brokers that never ask userinfo. Default false.
 	ClaimsInIDToken bool `koanf:"claims_in_id_token"`
+	// RequireMFA has its people sign in with two factors. Who has no second
+	// one sets it up on the way. Default false.
+	RequireMFA bool `koanf:"require_mfa"`
 }
 
 // fill puts defaults where nothing was said.

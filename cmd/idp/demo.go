@@ -58,6 +58,7 @@ type theDemo struct {
 	mailbox *mailbox
 	apps    *demoApps
 	data    string
+	ring    []byte
 	issuer  string
 	clients []clientDoc
 }
@@ -107,6 +108,8 @@ func (d *theDemo) build(ctx context.Context, f demoFlags) (err error) {
 	if err := d.house.listen(c); err != nil {
 		return err
 	}
+	d.ring = ring
+	d.mailbox.phone(d.house.store.Now, demoStaff(ring))
 	if d.clients, err = seedDemo(ctx, d.house.store, ring); err != nil {
 		return fmt.Errorf("people of the demo: %w", err)
 	}
@@ -203,17 +206,18 @@ func (d *theDemo) announce(cmd *cobra.Command, asJSON bool) error {
 			Metrics string         `json:"metrics"`
 			People  []seededPerson `json:"people"`
 			Clients []seededApp    `json:"clients"`
-		}{d.issuer, d.apps.url, d.mailbox.url, d.metrics(), demoPeople(), seededApps(d.clients)})
+		}{d.issuer, d.apps.url, d.mailbox.url, d.metrics(), demoStaff(d.ring), seededApps(d.clients)})
 	}
 	_, err := fmt.Fprintf(out, `Medximity ID runs.
 
   Sign in to an app   %s
   The mailbox         %s   (every mail arrives here)
+  Nora's phone        %s/phone   (the codes of her authenticator)
   Account pages       %s/login
   Metrics             %s
   Data                %s
 
-`, d.apps.url, d.mailbox.url, d.issuer, d.metrics(), d.data)
+`, d.apps.url, d.mailbox.url, d.mailbox.url, d.issuer, d.metrics(), d.data)
 	if err != nil {
 		return err
 	}

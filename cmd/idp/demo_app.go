@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,8 +18,8 @@ import (
 	"github.com/medximity/idp/flows/account"
 )
 
-// demoApps are two relying parties on one listener: the first at /, the second
-// at /second/.
+// demoApps are three relying parties on one listener: the first at /, the second
+// at /second/, and at /records/ one that wants two factors.
 type demoApps struct {
 	url    string
 	http   net.Listener
@@ -31,10 +32,11 @@ func openDemoApps(issuer string, clients []clientDoc, addr string) (*demoApps, e
 		return nil, err
 	}
 	a := &demoApps{url: "http://" + l.Addr().String(), http: l}
-	first, second := newDemoApp(issuer, a.url, "", clients[0]), newDemoApp(issuer, a.url, "/second", clients[1])
-	first.other, second.other = second, first
+	apps := []*demoApp{newDemoApp(issuer, a.url, "", clients[0]), newDemoApp(issuer, a.url, "/second", clients[1]),
+		newDemoApp(issuer, a.url, "/records", clients[2])}
 	mux := http.NewServeMux()
-	for _, app := range []*demoApp{first, second} {
+	for _, app := range apps {
+		app.others = slices.DeleteFunc(slices.Clone(apps), func(o *demoApp) bool { return o == app })
 		mux.HandleFunc("GET "+app.base+"/{$}", app.show)
 		mux.HandleFunc("GET "+app.base+"/signin", app.signIn)
 		mux.HandleFunc("GET "+app.base+"/callback", app.callback)
@@ -53,7 +55,7 @@ func (a *demoApps) close() { _, _ = a.server.Close(), a.http.Close() }
 type demoApp struct {
 	name, base, issuer string
 	oauth              oauth2.Config
-	other              *demoApp
+	others             []*demoApp
 
 	mu     sync.Mutex
 	op     *oidc.Provider
@@ -89,9 +91,19 @@ func (a *demoApp) page(w http.ResponseWriter, r *http.Request, problem string) {
 		a.mu.Unlock()
 	}
 	showDemo(w, appPage, struct {
-		Name, Base, Issuer, Problem, Other, OtherName string
-		Claims                                        []told
-	}{a.name, a.base, a.issuer, problem, a.other.base + "/", a.other.name, claims})
+		Name, Base, Issuer, Problem string
+		Others                      []told
+		Claims                      []told
+	}{a.name, a.base, a.issuer, problem, a.links(), claims})
+}
+
+// links lead to the other apps.
+func (a *demoApp) links() []told {
+	var out []told
+	for _, o := range a.others {
+		out = append(out, told{o.name, o.base + "/"})
+	}
+	return out
 }
 
 // signIn sends the browser to Medximity ID.
@@ -110,7 +122,13 @@ func (a *demoApp) signIn(w http.ResponseWriter, r *http.Request) {
 	a.begun[state] = one
 	a.mu.Unlock()
 	http.SetCookie(w, &http.Cookie{Name: a.cookie(), Value: one.cookie, Path: a.base + "/", HttpOnly: true, SameSite: http.SameSiteLaxMode})
-	http.Redirect(w, r, conf.AuthCodeURL(state, oidc.Nonce(one.nonce), oauth2.S256ChallengeOption(one.verifier)), http.StatusSeeOther)
+	options := []oauth2.AuthCodeOption{oidc.Nonce(one.nonce), oauth2.S256ChallengeOption(one.verifier)}
+	for _, name := range []string{"acr_values", "max_age", "prompt"} { // to try them out
+		if v := r.FormValue(name); v != "" {
+			options = append(options, oauth2.SetAuthURLParam(name, v))
+		}
+	}
+	http.Redirect(w, r, conf.AuthCodeURL(state, options...), http.StatusSeeOther)
 }
 
 // callback takes the answer. Whoever follows somebody else's answer has not
@@ -176,7 +194,15 @@ func (a *demoApp) redeem(ctx context.Context, code string, one attempt) ([]told,
 	if err := info.Claims(&claims); err != nil {
 		return nil, err
 	}
-	var out []told
+	var how struct {
+		ACR  string   `json:"acr"`
+		AMR  []string `json:"amr"`
+		Time int64    `json:"auth_time"`
+	}
+	if err := id.Claims(&how); err != nil {
+		return nil, err
+	}
+	out := []told{{"acr", how.ACR}, {"amr", strings.Join(how.AMR, " ")}, {"auth_time", time.Unix(how.Time, 0).UTC().Format(time.RFC3339)}}
 	for _, name := range slices.Sorted(maps.Keys(claims)) {
 		text := string(claims[name])
 		_ = json.Unmarshal(claims[name], &text) // what is no text stays as it is

@@ -42,7 +42,7 @@ var appPage = demoPage("app", `{{define "title"}}{{.Name}}{{end}}
 <p><a href="{{.Issuer}}/logout">Sign out of Medximity ID</a></p>
 {{else}}<p>An app of the demo. It knows nobody, and asks Medximity ID.</p>
 <p><a class="button" href="{{.Base}}/signin">Sign in</a></p>{{end}}
-<p><a href="{{.Other}}">{{.OtherName}}, the other app</a></p></main>`)
+{{range .Others}}<p><a href="{{.Value}}">{{.Name}}, another app</a></p>{{end}}</main>`)
 
 // piece is a part of a mail's text: a link or not.
 type piece struct {

@@ -28,6 +28,7 @@ type mailbox struct {
 
 	server *smtp.Server
 	pages  *http.Server
+	mux    *http.ServeMux
 }
 
 // message is one mail that arrived.
@@ -58,10 +59,10 @@ func openMailbox(dir, addr string) (*mailbox, error) {
 	m.server.MaxMessageBytes = 1 << 20
 	m.server.ReadTimeout, m.server.WriteTimeout = 10*time.Second, 10*time.Second
 	m.server.ErrorLog = discard{}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", m.page)
-	mux.HandleFunc("GET /messages", m.messages)
-	m.pages = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	m.mux = http.NewServeMux()
+	m.mux.HandleFunc("GET /{$}", m.page)
+	m.mux.HandleFunc("GET /messages", m.messages)
+	m.pages = &http.Server{Handler: m.mux, ReadHeaderTimeout: 10 * time.Second}
 	return m, nil
 }
 

@@ -43,6 +43,9 @@ func demoPeople() []seededPerson {
 		staff(seededPerson{id: "demo-billing", Role: "billing", Username: "mateo", Email: "mateo.silva@riverside.example",
 			Password: "walnut comet trellis 74", given: "Mateo", middle: "José", family: "Silva", nickname: "Teo",
 			gender: "male", born: "1990-01-17", locale: "es-US"}),
+		staff(seededPerson{id: "demo-nurse", Role: "front_desk", Username: "nora", Email: "nora.bell@riverside.example",
+			Password: "velvet anchor drizzle 07", TOTP: "shown by the demo", given: "Nora", middle: "Jean", family: "Bell", nickname: "Nor",
+			gender: "female", born: "1992-04-14", locale: "en-US"}),
 		{id: "demo-patient", Username: "ruth.alvarez@mailbox.example", Email: "ruth.alvarez@mailbox.example",
 			Password: "lantern saffron otter 85", given: "Ruth", middle: "Elena", family: "Alvarez", nickname: "Ruthie",
 			gender: "female", born: "1951-09-02", locale: "en-US"},
@@ -74,14 +77,16 @@ func (p seededPerson) claims() map[string]any {
 	return c
 }
 
-// demoClients are the demo's two apps. The first is confidential, and is also
-// for scripts: it answers to any loopback port, with or without PKCE. The
-// second is public, as one on a phone.
-var demoClients = [2]ClientConfig{
+// demoClients are the demo's apps. The first is confidential, and is also for
+// scripts: it answers to any loopback port, with or without PKCE. The second is
+// public, as one on a phone. The third, patients' records, wants two factors.
+var demoClients = [3]ClientConfig{
 	{ID: "demo-chart", Name: "Riverside Chart", PKCE: "optional",
 		RedirectURIs: []string{"http://127.0.0.1/callback"}, PostLogoutURIs: []string{"http://127.0.0.1/"}},
 	{ID: "demo-scheduler", Name: "Riverside Scheduler", Public: true,
 		RedirectURIs: []string{"http://127.0.0.1/second/callback"}, PostLogoutURIs: []string{"http://127.0.0.1/second/"}},
+	{ID: "demo-records", Name: "Riverside Records", PKCE: "optional", RequireMFA: true,
+		RedirectURIs: []string{"http://127.0.0.1/records/callback"}, PostLogoutURIs: []string{"http://127.0.0.1/records/"}},
 }
 
 // seededApp is an app as the JSON line names it.
@@ -108,7 +113,7 @@ func seedDemo(ctx context.Context, st *store.Store, ring []byte) ([]clientDoc, e
 		return nil, err
 	}
 	for _, p := range demoPeople() {
-		if err := addSeeded(ctx, st, p); err != nil {
+		if err := addSeeded(ctx, st, ring, p); err != nil {
 			return nil, err
 		}
 	}
@@ -116,10 +121,7 @@ func seedDemo(ctx context.Context, st *store.Store, ring []byte) ([]clientDoc, e
 	for _, c := range demoClients {
 		secret := ""
 		if !c.Public {
-			// Known to whoever has the folder, and the same at each start.
-			mac := hmac.New(sha256.New, ring)
-			mac.Write([]byte(c.ID))
-			secret = base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+			secret = base64.RawURLEncoding.EncodeToString(demoSecret(ring, c.ID))
 		}
 		c.Secret = Secret(secret)
 		sc := c.client().Client
@@ -133,7 +135,33 @@ func seedDemo(ctx context.Context, st *store.Store, ring []byte) ([]clientDoc, e
 	return docs, nil
 }
 
-func addSeeded(ctx context.Context, st *store.Store, p seededPerson) error {
+// demoSecret is known to whoever has the folder, and the same at each start.
+func demoSecret(ring []byte, name string) []byte {
+	mac := hmac.New(sha256.New, ring)
+	mac.Write([]byte(name))
+	return mac.Sum(nil)
+}
+
+// demoKey is the key of a person's authenticator; nil if they have none.
+func (p seededPerson) demoKey(ring []byte) []byte {
+	if p.TOTP == "" {
+		return nil
+	}
+	return demoSecret(ring, "authenticator of "+p.id)[:20]
+}
+
+// demoStaff are the people with the keys of their authenticators.
+func demoStaff(ring []byte) []seededPerson {
+	all := demoPeople()
+	for i, p := range all {
+		if p.TOTP != "" {
+			all[i].TOTP = account.KeyText(p.demoKey(ring))
+		}
+	}
+	return all
+}
+
+func addSeeded(ctx context.Context, st *store.Store, ring []byte, p seededPerson) error {
 	people := store.People{Store: st}
 	if _, err := people.Lookup(ctx, directory.ByID, p.id); err == nil {
 		return nil // hashing is slow; a restart is quick
@@ -149,6 +177,9 @@ func addSeeded(ctx context.Context, st *store.Store, p seededPerson) error {
 	}, "demo")
 	if errors.Is(err, store.ErrDuplicate) {
 		return nil // another demo on this store was quicker
+	}
+	if key := p.demoKey(ring); err == nil && key != nil {
+		_, err = st.BringSecond(ctx, account.ID(p.id), account.NewAuthenticator{Name: "Phone", Key: key}, "demo")
 	}
 	return err
 }

@@ -77,6 +77,7 @@ func (h *house) build(ctx context.Context, c *Config, issuer *url.URL) error {
 		Issuer: issuer, Store: h.store, Directory: people, Keys: signing, Hasher: hasher,
 		Metrics: m, Mail: sender, Templates: texts, Logger: h.log,
 		Rules:   account.PasswordRules{Min: c.PasswordMin, Known: known},
+		Require: account.Requirement{Everyone: c.SecondFactorEveryone, Roles: c.SecondFactorRoles},
 		Proxies: proxies, Exempt: exempt, Idle: c.SessionIdle, Absolute: c.SessionAbsolute,
 		From: c.MailFrom,
 	})

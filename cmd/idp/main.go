@@ -45,7 +45,7 @@ func root() *cobra.Command {
 		SilenceErrors: true,
 	}
 	cmd.AddCommand(demoCommand(), serveCommand(), migrateCommand(), clientCommand(),
-		accountCommand(), keysCommand(), mailCommand(), configCommand(), doctorCommand(), versionCommand())
+		accountCommand(), practiceCommand(), keysCommand(), mailCommand(), configCommand(), doctorCommand(), versionCommand())
 	return cmd
 }
 

@@ -26,15 +26,23 @@ type standingDoc struct {
 	LockedUntil      *time.Time         `json:"locked_until"`
 	Failures         int                `json:"consecutive_failures"`
 	Wrong            int                `json:"wrong_since_last_right"`
+	Authenticators   int                `json:"authenticators"`
+	BackupCodes      int                `json:"backup_codes_left"`
+	CodeFailures     int                `json:"consecutive_code_failures"`
+	WrongCodes       int                `json:"wrong_codes_since_last_right"`
+	Held             bool               `json:"second_factor_held"`
 }
 
-func standing(st *store.Store, e *directory.Entry, g store.Standing) standingDoc {
+func standing(st *store.Store, e *directory.Entry, g store.Standing, second account.Second) standingDoc {
 	d := standingDoc{
 		ID: e.ID, Username: e.Username, Email: e.Email, EmailVerified: e.EmailVerified,
 		Role: e.Role, Practice: e.Practice, Disabled: e.Disabled || g.Disabled,
 		HasPassword: e.Handle != "", MustChange: e.MustChange,
 		PasswordDisabled: g.Wrong[account.Password] >= account.MaxWrongPasswords,
 		Failures:         g.Failed[account.Password], Wrong: g.Wrong[account.Password],
+		Authenticators: second.Authenticators, BackupCodes: second.Codes,
+		CodeFailures: g.Failed[account.SecondFactor], WrongCodes: g.Wrong[account.SecondFactor],
+		Held: g.Wrong[account.SecondFactor] >= account.MaxWrongCodes,
 	}
 	if st.Now().Before(g.LockedUntil) {
 		d.LockedUntil = &g.LockedUntil
@@ -55,6 +63,7 @@ func (d standingDoc) print(out io.Writer) error {
 	line("failures in a row", d.Failures)
 	line("wrong since the last right", d.Wrong)
 	line("password", d.password())
+	line("second factor", d.second())
 	return w.Flush()
 }
 
@@ -75,4 +84,18 @@ func (d standingDoc) password() string {
 		return "must be changed at the next sign-in"
 	}
 	return "set"
+}
+
+func (d standingDoc) second() string {
+	has := "none"
+	if d.Authenticators > 0 {
+		has = fmt.Sprintf("%d authenticators, %d backup codes left", d.Authenticators, d.BackupCodes)
+	}
+	switch {
+	case d.Held:
+		return has + fmt.Sprintf("; held after %d wrong codes, until disable-2fa", account.MaxWrongCodes)
+	case d.WrongCodes > 0:
+		return has + fmt.Sprintf("; %d wrong codes since the last right one", d.WrongCodes)
+	}
+	return has
 }
