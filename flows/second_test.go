@@ -389,7 +389,9 @@ func TestSecondSteps(t *testing.T) {
 	}
 	h.Draft = func(_, purpose string) []byte { sum := sha256.Sum256([]byte(purpose)); return sum[:] }
 	draft := h.Draft("", "totp")[:20]
-	few := scope(func(f *flows.Flow) { f.Facts = append(f.Facts, flows.Fact{Kind: flows.HoldsSecond, Step: "backup-code"}) })
+	few := scope(func(f *flows.Flow) {
+		f.Facts = append(f.Facts, flows.Fact{Kind: flows.HoldsSecond, Step: "backup-code"})
+	})
 	for _, c := range []steptest.Case{
 		{Step: flows.TOTP{}, Scope: scope(nil), Good: url.Values{"otp": {h.code()}}},
 		{Step: flows.BackupCode{}, Scope: scope(nil), Good: url.Values{"backup_code": {codes[9]}}},

@@ -68,8 +68,9 @@ func TestForgotPasswordTellsNobodyApart(t *testing.T) {
 // what comes after it.
 func TestSigningInTellsNobodyApart(t *testing.T) {
 	h := newHouse(t, "https://id.example")
+	h.phone("id-edith") // nor is it told who has a second factor
 	want := map[int]shape{}
-	for _, name := range whoever {
+	for _, name := range append(whoever, "edith") {
 		b := h.browser()
 		page := b.get("/login")
 		for try := range 7 {

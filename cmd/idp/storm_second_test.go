@@ -247,3 +247,32 @@ func TestParallelOneBackupCode(t *testing.T) {
 		}
 	})
 }
+
+// ASVS 7.4.3: whoever changes the password is signed out everywhere else, at
+// every process, with the tokens that came from there, before the second is over.
+func TestANewPasswordEndsTheOthersEverywhere(t *testing.T) {
+	deployments(t, func(t *testing.T, d replicas) {
+		last := d[len(d)-1]
+		elsewhere := askTokens(t, last, newCode(t, last))
+		other, here := newPerson(t), newPerson(t)
+		other.visit(last.Issuer + "/login")
+		other.signIn(d[0].grace().Username, d[0].grace().Password)
+		here.visit(d[0].Issuer + "/login")
+		here.signIn(d[0].grace().Username, d[0].grace().Password)
+		here.visit("/account/security")
+		here.press("Change Password", nil)
+		here.press("Continue", map[string]string{"password": d[0].grace().Password})
+		before := time.Now()
+		here.press("Save Password", map[string]string{"new_password": newPassword, "confirm_password": newPassword})
+		here.sees("Password")
+		if here.page.url.Path != "/account/security" {
+			t.Errorf("whoever changed it is at %s", here.page.url)
+		}
+		other.visit(last.Issuer + "/account/security")
+		familyIsDead(t, d, elsewhere)
+		if took := time.Since(before); took > time.Second {
+			t.Logf("the whole look took %v", took)
+		}
+		other.sees("Username or email")
+	})
+}
