@@ -13,7 +13,7 @@ import (
 // settings assembles Account Settings.
 func (p *Provider) settings() *settings.Settings {
 	return &settings.Settings{
-		Site: p.site, Store: p.Store, Directory: p.Directory, Now: p.engine.Now,
+		Site: p.site, Store: p.Store, Directory: p.Directory,
 		Enrol:    p.enrol,
 		Required: func(e *directory.Entry) bool { return p.engine.Requires(e) },
 	}

@@ -137,7 +137,7 @@ func TestEveryChangeOfASecondFactorIsToldOnce(t *testing.T) {
 		for range 2 {
 			other.post("/not-me", "token", token)
 		}
-	}, "disavowed id-grace", "session_ended id-grace disavowed")
+	}, "disavowed id-grace", "session_ended id-grace disavowed", "password_disabled id-grace")
 	if a := b.get("/account/security"); !strings.Contains(a.text, `name="identifier"`) {
 		t.Errorf("disavowed, and still signed in: %d", a.StatusCode)
 	}

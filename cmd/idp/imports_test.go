@@ -14,7 +14,7 @@ const module = "github.com/medximity/idp"
 const allowed = `
 cmd/idp                  *
 provider                 flows flows/ provider/ templates
-provider/settings        flows flows/account flows/directory provider/store provider/web
+provider/settings        flows flows/account flows/directory provider/store provider/web templates
 provider/support         flows flows/account flows/directory provider/store provider/web
 provider/web             flows flows/account flows/directory provider/store templates
 provider/mail            flows/account flows/directory provider/seal provider/store templates
@@ -54,7 +54,7 @@ github.com/spf13/                 cmd/idp
 github.com/knadh/                 cmd/idp
 github.com/emersion/              cmd/idp
 github.com/coreos/go-oidc         cmd/idp
-net/http                          provider provider/web provider/metrics cmd/idp
+net/http                          provider provider/settings provider/web provider/metrics cmd/idp
 `
 
 func TestImports(t *testing.T) {

@@ -79,7 +79,7 @@ func (d standingDoc) password() string {
 	case !d.HasPassword:
 		return "none yet"
 	case d.PasswordDisabled:
-		return fmt.Sprintf("disabled after %d wrong ones, until a reset", account.MaxWrongPasswords)
+		return "disabled, until a reset"
 	case d.MustChange:
 		return "must be changed at the next sign-in"
 	}

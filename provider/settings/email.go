@@ -3,6 +3,8 @@ package settings
 import (
 	"errors"
 	"net/http"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/medximity/idp/flows/account"
 	"github.com/medximity/idp/provider/store"
@@ -117,7 +119,18 @@ func (s *Settings) emailConfirmed(w http.ResponseWriter, r *http.Request, _ *sto
 		return err
 	}
 	return s.Site.Render(w, r, http.StatusOK, templates.Page{Name: "email_confirmed",
-		Data: web.EmailConfirmedPage{Done: done, Wait: wait}})
+		Data: web.EmailConfirmedPage{Done: done, Wait: masked(wait)}})
+}
+
+// masked is an address that its owner recognises and nobody else learns: by a
+// slip the new one may be a stranger's, who opens the link.
+func masked(email string) string {
+	at := strings.LastIndexByte(email, '@')
+	if at < 1 {
+		return ""
+	}
+	_, first := utf8.DecodeRuneInString(email)
+	return email[:first] + "•••" + email[at:]
 }
 
 // emailCancelled ends the change.

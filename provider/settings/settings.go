@@ -7,7 +7,6 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"time"
 
 	"github.com/medximity/idp/flows"
 	"github.com/medximity/idp/flows/directory"
@@ -21,7 +20,6 @@ type Settings struct {
 	Site      *web.Site
 	Store     *store.Store
 	Directory directory.Directory
-	Now       func() time.Time
 	// Enrol sends the browser to a flow that changes how the account is proven,
 	// and comes back to the page of ours.
 	Enrol func(w http.ResponseWriter, r *http.Request, s *store.Session, c flows.Change, back string) error

@@ -19,8 +19,8 @@ func (s *Store) Disavowable(ctx context.Context, hash []byte) (bool, error) {
 
 // Disavow secures an account for the person who says that a change was not
 // theirs, once a link: nothing proven before holds, no link nor change of
-// address waits any more, and the password has to be changed. A link that is
-// used, over or nobody's is false.
+// address waits any more, and the password is disabled until a reset. A link
+// that is used, over or nobody's is false.
 func (s *Store) Disavow(ctx context.Context, hash []byte, from account.Source) (was bool, err error) {
 	err = s.update(ctx, func(t *tx) error {
 		subject, err := t.Disavow(ctx, db.DisavowParams{Hash: hash, Now: t.now()})
@@ -48,8 +48,11 @@ func (t *tx) secure(ctx context.Context, id account.ID, from account.Source) err
 	if _, err := t.endEmail(ctx, id, from); err != nil {
 		return err
 	}
-	if err := t.EndReset(ctx, string(id)); err != nil {
+	if err := t.RestartResets(ctx, string(id)); err != nil {
 		return err
 	}
-	return t.MustChange(ctx, string(id))
+	// Whoever made the change may know it: it opens nothing, not even a page
+	// to change it on, until a link in the mailbox does.
+	t.tell(account.Event{Kind: account.PasswordDisabled, Subject: string(id), Factor: account.Password, Source: from})
+	return t.DisablePassword(ctx, string(id))
 }

@@ -40,7 +40,7 @@ func (w *mailWorker) Work(ctx context.Context, job *river.Job[mailJob]) error {
 		return err
 	}
 	over := w.store.Now().Sub(m.CreatedAt) >= account.LinkFor
-	if over && m.Template == resetMail {
+	if over && m.leads() {
 		return w.giveUp(ctx, m, errors.New("its link is over"))
 	}
 	if err = w.store.newest(ctx, m); err == nil {

@@ -30,6 +30,11 @@ type Mail struct {
 // The template of the mail with a reset link: worth nothing without it.
 const resetMail = "reset"
 
+// leads reports whether the mail is there for a link that lives for an hour.
+func (m *Mail) leads() bool {
+	return m.Template == resetMail || m.Template == confirmOldMail || m.Template == confirmNewMail
+}
+
 // QueueMail queues a mail that no other change causes, with the events that
 // tell of it.
 func (s *Store) QueueMail(ctx context.Context, m Mail, why ...account.Event) error {

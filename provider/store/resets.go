@@ -85,15 +85,19 @@ func (s *Store) link(ctx context.Context, q *db.Queries, hash []byte) (account.L
 	return l, nil
 }
 
-// Redeem does all that a finished reset does, or nothing. The first statement
-// decides: it locks the subject's row, so of two redemptions, or of one and a
-// newer request, one comes first.
+// Redeem does all that a finished reset does, or nothing. TakeReset decides: it
+// locks the subject's row, so of two redemptions, or of one and a newer request,
+// one comes first. The guard's row is locked before it, as everywhere: two
+// changes of one account wait for one another, and not for ever.
 func (s *Store) Redeem(ctx context.Context, f *flows.Flow, p flows.Progress) (account.Reason, error) {
 	if f.Account == "" || len(f.Link) == 0 || p.Hash == "" {
 		return "", fmt.Errorf("store: redeem: the flow holds no link or no password")
 	}
 	fate := account.Valid
 	err := s.update(ctx, func(t *tx) error {
+		if err := t.LockGuard(ctx, db.LockGuardParams{Subject: string(f.Account), Now: t.now()}); err != nil {
+			return err
+		}
 		r, err := t.TakeReset(ctx, db.TakeResetParams{Subject: string(f.Account), TokenHash: f.Link, Now: t.now()})
 		if missing(err) {
 			l, err := s.link(ctx, t.Queries, f.Link)

@@ -127,6 +127,16 @@ func (q *Queries) ClearLock(ctx context.Context, arg ClearLockParams) (int64, er
 	return result.RowsAffected()
 }
 
+const disablePassword = `-- name: DisablePassword :exec
+UPDATE guards SET password_wrong = 100 WHERE subject = $1
+`
+
+// Until a reset, as after the hundredth wrong one.
+func (q *Queries) DisablePassword(ctx context.Context, subject string) error {
+	_, err := q.db.ExecContext(ctx, disablePassword, subject)
+	return err
+}
+
 const dropShadows = `-- name: DropShadows :execrows
 DELETE FROM guards WHERE shadow = true AND subject IN (
 	SELECT g.subject FROM guards g WHERE g.shadow = true
@@ -267,6 +277,21 @@ func (q *Queries) LapseGuard(ctx context.Context, arg LapseGuardParams) (int64, 
 	var locked_at int64
 	err := row.Scan(&locked_at)
 	return locked_at, err
+}
+
+const lockGuard = `-- name: LockGuard :exec
+UPDATE guards SET touched_at = $1 WHERE subject = $2
+`
+
+type LockGuardParams struct {
+	Now     int64
+	Subject string
+}
+
+// Takes the row before others, in the order in which all take them.
+func (q *Queries) LockGuard(ctx context.Context, arg LockGuardParams) error {
+	_, err := q.db.ExecContext(ctx, lockGuard, arg.Now, arg.Subject)
+	return err
 }
 
 const lockedNow = `-- name: LockedNow :one

@@ -57,7 +57,7 @@ func (q *Queries) EndMail(ctx context.Context, arg EndMailParams) (int64, error)
 const killMail = `-- name: KillMail :execrows
 UPDATE mails SET
 	state = 'dead',
-	data = CASE WHEN template = 'reset' THEN NULL ELSE data END,
+	data = CASE WHEN template IN ('reset', 'email_confirm_old', 'email_confirm_new') THEN NULL ELSE data END,
 	done_at = $1
 WHERE id = $2 AND state = 'queued'
 `

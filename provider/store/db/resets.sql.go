@@ -136,6 +136,17 @@ func (q *Queries) ResetLink(ctx context.Context, hash []byte) (ResetLinkRow, err
 	return i, err
 }
 
+const restartResets = `-- name: RestartResets :exec
+UPDATE resets SET token_hash = NULL, cancel_hash = NULL, sent_2 = 0, sent_3 = 0
+WHERE subject = $1
+`
+
+// As EndReset; and the next one need not wait for the hour to be over.
+func (q *Queries) RestartResets(ctx context.Context, subject string) error {
+	_, err := q.db.ExecContext(ctx, restartResets, subject)
+	return err
+}
+
 const takeReset = `-- name: TakeReset :one
 UPDATE resets SET token_hash = NULL, cancel_hash = NULL
 WHERE resets.subject = $1 AND token_hash = $2 AND expires_at > $3

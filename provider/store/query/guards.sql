@@ -111,6 +111,10 @@ WHERE subject = @subject AND epoch = @epoch AND locks = @locks
 	AND locked_until <= @now AND disabled = false
 RETURNING epoch, locked_at, locks;
 
+-- name: LockGuard :exec
+-- Takes the row before others, in the order in which all take them.
+UPDATE guards SET touched_at = @now WHERE subject = @subject;
+
 -- name: RaiseEpoch :one
 -- Everything proven before is void; attempts in flight count as failures, but
 -- lock nobody.
@@ -195,6 +199,10 @@ ON CONFLICT (subject) DO UPDATE SET
 	code_charged = 0,
 	touched_at = excluded.touched_at
 RETURNING epoch;
+
+-- name: DisablePassword :exec
+-- Until a reset, as after the hundredth wrong one.
+UPDATE guards SET password_wrong = 100 WHERE subject = @subject;
 
 -- name: ClearCodes :execrows
 -- The second factor starts anew, and so does what was proven with the old one.

@@ -20,7 +20,7 @@ WHERE id = @id AND state = 'queued';
 -- The data stays, still sealed, for RetryMails; but no link that is over.
 UPDATE mails SET
 	state = 'dead',
-	data = CASE WHEN template = 'reset' THEN NULL ELSE data END,
+	data = CASE WHEN template IN ('reset', 'email_confirm_old', 'email_confirm_new') THEN NULL ELSE data END,
 	done_at = @now
 WHERE id = @id AND state = 'queued';
 

@@ -49,3 +49,8 @@ RETURNING subject;
 -- proofs hold any more.
 UPDATE resets SET token_hash = NULL, cancel_hash = NULL
 WHERE subject = @subject AND token_hash IS NOT NULL;
+
+-- name: RestartResets :exec
+-- As EndReset; and the next one need not wait for the hour to be over.
+UPDATE resets SET token_hash = NULL, cancel_hash = NULL, sent_2 = 0, sent_3 = 0
+WHERE subject = @subject;
