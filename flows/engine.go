@@ -234,6 +234,9 @@ func (e *Engine) Scope(ctx context.Context, f *Flow, v Visit) (*Scope, error) {
 	if err != nil {
 		return nil, err
 	}
+	if person.Disabled { // since the flow began
+		return nil, ErrNoFlow
+	}
 	s.know(person)
 	return s, s.equipped(ctx)
 }

@@ -152,11 +152,11 @@ func (f *Flow) Methods() []string {
 // twoFactors reports whether something known and something held was proven.
 func (f *Flow) twoFactors() bool { return f.Has(KnowsPassword) && f.Has(HoldsSecond) }
 
-// authTime is when the oldest proof was given that the flow took over from a
-// session; zero if it has its own.
+// authTime is when the oldest of what was proven was: nothing that a session
+// stands for is older than its auth_time says.
 func (f *Flow) authTime() (t time.Time) {
 	for _, p := range f.Facts {
-		if p.Step == FromSession && len(p.Methods) > 0 && (t.IsZero() || p.At.Before(t)) {
+		if len(p.Methods) > 0 && (t.IsZero() || p.At.Before(t)) {
 			t = p.At
 		}
 	}

@@ -131,3 +131,19 @@ func TestAnOldSessionSetsNoSecondFactorUp(t *testing.T) {
 		t.Errorf("six minutes later: %s", a.text)
 	}
 }
+
+// N64, ASVS 6.4.3, promise 1.8: a reset neither removes the second factor nor
+// stands in for it.
+func TestAResetKeepsTheSecondFactor(t *testing.T) {
+	h := newHouse(t, "https://id.example")
+	h.phone("id-grace")
+	b := h.browser()
+	open, _ := h.link(b, "grace@river.example")
+	const next = "a lantern over quiet water"
+	page := b.get(open)
+	page = b.post("/reset-password", "flow", page.flow(), "new_password", next, "confirm_password", next)
+	page = b.signIn(page, "grace", next)
+	if !strings.Contains(page.text, `name="otp"`) || b.cookie("session") != "" {
+		t.Errorf("after a reset: %d %s", page.StatusCode, page.text)
+	}
+}

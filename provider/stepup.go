@@ -102,7 +102,9 @@ func (p *Provider) other(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	req := f.Request
-	req.Change = ""
+	if req.Change != "" {
+		req.Change, req.Return = "", "/account/security" // without the words that something has changed
+	}
 	return p.beginFor(w, r, req)
 }
 

@@ -54,7 +54,9 @@ func New() *Metrics {
 		limited: f.counter("rate_limited_requests_total", "Requests refused for their number.",
 			label{"limiter", []string{"source", "account", "hashing"}}),
 		mailDeliveries: f.counter("mail_deliveries_total", "Attempts to send a mail.",
-			label{"template", []string{"reset", "locked", "password_reset", "password_changed", "support_request"}},
+			label{"template", []string{"reset", "locked", "password_reset", "password_changed", "support_request",
+				"second_factor_added", "second_factor_removed", "second_factor_reset", "second_factor_held",
+				"backup_code_used", "backup_codes_made", "email_confirm_old", "email_confirm_new", "email_changed"}},
 			label{"result", []string{"sent", "dropped", "failed"}}),
 		mailSeconds: f.histogram("mail_delivery_seconds", "How long an attempt to send a mail took.",
 			[]float64{.05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}),
@@ -132,7 +134,7 @@ func (m *Metrics) Ready(ready bool) {
 	m.ready.Set(0)
 }
 
-func flowKinds() label  { return label{"flow", []string{"login", "reset"}} }
+func flowKinds() label  { return label{"flow", []string{"login", "stepup", "enroll", "reset"}} }
 func hashOps() []string { return []string{"hash", "verify"} }
 
 func endpoints() label {
