@@ -89,8 +89,9 @@ func (e *Engine) Show(ctx context.Context, f *Flow, v Visit, way StepName) (*Tur
 }
 
 // Submit gives the form to the step called name, if that is due, and to those
-// after it while the form answers them too, up to a secret. What it proves is written once, at
-// the end. An answer out of turn changes nothing and shows what is due.
+// after it while the form answers them too, up to a secret. What it proves is
+// written once, at the end. An answer out of turn changes nothing and shows
+// what is due.
 func (e *Engine) Submit(ctx context.Context, f *Flow, v Visit, name StepName, form Form) (*Turn, error) {
 	s, err := e.Scope(ctx, f, v)
 	if err != nil {

@@ -27,7 +27,7 @@ func (s *Store) Finish(ctx context.Context, f *flows.Flow, p flows.Progress, n f
 	stale := false
 	var made db.AddSessionParams
 	err = s.update(ctx, func(t *tx) error {
-		g, err := t.hold(ctx, f, p.Lease)
+		g, err := t.hold(ctx, f, p.Lease, true)
 		if err != nil {
 			return err
 		}
@@ -64,16 +64,17 @@ func (s *Store) Finish(ctx context.Context, f *flows.Flow, p flows.Progress, n f
 
 // seat ends the session that a new one takes the place of, and tells of it.
 func (t *tx) seat(ctx context.Context, f *flows.Flow, n flows.NewSession, id []byte, lockedAt int64) error {
-	e := account.Event{Kind: account.SignedIn, Subject: string(f.Account), Practice: f.Practice,
+	e := account.Event{Kind: account.SteppedUp, Subject: string(f.Account), Practice: f.Practice,
 		Source: f.From, Step: string(f.Last()), Methods: n.Methods, Took: t.sinceLock(lockedAt)}
-	if f.Kind == flows.Login {
+	switch f.Kind {
+	case flows.Login:
+		e.Kind = account.SignedIn
 		t.tell(e)
 		if n.Replaces == "" {
 			return nil
 		}
 		return t.endSession(ctx, account.HashSecret(n.Replaces), account.Replaced)
-	}
-	if e.Kind = account.SteppedUp; f.Kind == flows.StepUp {
+	case flows.StepUp:
 		t.tell(e)
 	}
 	// It is the same session to its owner and its apps: what came from it ends
@@ -85,12 +86,16 @@ func (t *tx) seat(ctx context.Context, f *flows.Flow, n flows.NewSession, id []b
 }
 
 // hold settles the lease as right; without one it makes sure that what the
-// flow proved before still holds.
-func (t *tx) hold(ctx context.Context, f *flows.Flow, l account.Lease) (db.SettleRightRow, error) {
+// flow proved before still holds. last says that the flow ends.
+func (t *tx) hold(ctx context.Context, f *flows.Flow, l account.Lease, last bool) (db.SettleRightRow, error) {
 	if l.Valid() {
-		return t.right(ctx, f, l, true)
+		return t.right(ctx, f, l, last)
 	}
-	r, err := t.HoldGuard(ctx, db.HoldGuardParams{Subject: string(f.Account), Epoch: f.Epoch, Locks: f.Locks, Now: t.now()})
+	arg := db.HoldGuardParams{Subject: string(f.Account), Epoch: f.Epoch, Locks: f.Locks, Now: t.now()}
+	if last {
+		arg.Last = 1
+	}
+	r, err := t.HoldGuard(ctx, arg)
 	if missing(err) {
 		err = account.ErrBusy
 	}

@@ -78,7 +78,7 @@ func (s *Store) Advance(ctx context.Context, f *flows.Flow, p flows.Progress) er
 	stale := false
 	next := *f
 	err = s.update(ctx, func(t *tx) error {
-		was, err := t.proven(ctx, f, p.Lease)
+		was, err := t.proven(ctx, f, p)
 		if err != nil {
 			return err
 		}
@@ -105,11 +105,12 @@ func (s *Store) Advance(ctx context.Context, f *flows.Flow, p flows.Progress) er
 	return nil
 }
 
-// proven settles the lease as right; without one it returns what the flow
-// knows of its account, for its own row to be compared with.
-func (t *tx) proven(ctx context.Context, f *flows.Flow, l account.Lease) (db.SettleRightRow, error) {
-	if l.Valid() {
-		return t.right(ctx, f, l, false)
+// proven settles the lease as right. What changes the account makes sure that
+// all it rests on still holds; an answer that does neither is compared with the
+// flow's own row alone.
+func (t *tx) proven(ctx context.Context, f *flows.Flow, p flows.Progress) (db.SettleRightRow, error) {
+	if p.Lease.Valid() || p.Burn != nil || p.Codes != nil || raises(p) {
+		return t.hold(ctx, f, p.Lease, false)
 	}
 	return db.SettleRightRow{Epoch: f.Epoch, Locks: f.Locks}, nil
 }

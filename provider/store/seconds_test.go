@@ -423,3 +423,36 @@ func TestPracticesRequireASecondFactor(t *testing.T) {
 		}
 	})
 }
+
+// What was proven when the page was read must hold when it is answered: a reset,
+// a lock or a "this was not me" in between, and nothing is added.
+func TestNothingIsAddedToAnAccountThatWasSecured(t *testing.T) {
+	onBoth(t, func(r *rig) {
+		ctx := context.Background()
+		for name, between := range map[string]func(account.ID){
+			"a reset": func(id account.ID) { r.reset(id, "new") },
+			"a lock": func(id account.ID) {
+				r.wrong(attempt(id), 5)
+				_, err := r.Unlock(ctx, id, account.BySupport, "op")
+				r.ok(err)
+			},
+			"a stop": func(id account.ID) { r.ok(r.SetDisabled(ctx, id, true, "op")) },
+		} {
+			id := r.person("ann " + name)
+			f := r.proven(id)
+			between(id)
+			set := account.BackupSet{Salt: []byte("salt"), Unused: [][]byte{[]byte("a")}}
+			for what, p := range map[string]flows.Progress{
+				"an authenticator": {Authenticator: &account.NewAuthenticator{Key: account.NewKey()}},
+				"backup codes":     {Codes: &set},
+			} {
+				if err := r.Advance(ctx, f, p); !errors.Is(err, account.ErrBusy) {
+					r.Errorf("%s after %s: %v", what, name, err)
+				}
+			}
+			if second, err := r.Second(ctx, id); err != nil || second != (account.Second{}) {
+				r.Errorf("after %s: %+v, %v", name, second, err)
+			}
+		}
+	})
+}

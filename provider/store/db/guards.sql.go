@@ -194,14 +194,16 @@ func (q *Queries) ExpiredLocks(ctx context.Context, arg ExpiredLocksParams) ([]s
 
 const holdGuard = `-- name: HoldGuard :one
 UPDATE guards SET
-	locked_at = CASE WHEN locked_at > 0 THEN -locked_at ELSE 0 END,
-	touched_at = $1
-WHERE subject = $2 AND epoch = $3 AND locks = $4
-	AND locked_until <= $1 AND disabled = false
+	locked_at = CASE WHEN CAST($1 AS BIGINT) = 0 THEN locked_at
+		WHEN locked_at > 0 THEN -locked_at ELSE 0 END,
+	touched_at = $2
+WHERE subject = $3 AND epoch = $4 AND locks = $5
+	AND locked_until <= $2 AND disabled = false
 RETURNING epoch, locked_at, locks
 `
 
 type HoldGuardParams struct {
+	Last    int64
 	Now     int64
 	Subject string
 	Epoch   int64
@@ -218,6 +220,7 @@ type HoldGuardRow struct {
 // proven before still holds. See SettleRight for locked_at.
 func (q *Queries) HoldGuard(ctx context.Context, arg HoldGuardParams) (HoldGuardRow, error) {
 	row := q.db.QueryRowContext(ctx, holdGuard,
+		arg.Last,
 		arg.Now,
 		arg.Subject,
 		arg.Epoch,

@@ -105,7 +105,8 @@ RETURNING epoch, locked_at, locks;
 -- Locks the row for a transaction in which nothing was judged, if what was
 -- proven before still holds. See SettleRight for locked_at.
 UPDATE guards SET
-	locked_at = CASE WHEN locked_at > 0 THEN -locked_at ELSE 0 END,
+	locked_at = CASE WHEN CAST(@last AS BIGINT) = 0 THEN locked_at
+		WHEN locked_at > 0 THEN -locked_at ELSE 0 END,
 	touched_at = @now
 WHERE subject = @subject AND epoch = @epoch AND locks = @locks
 	AND locked_until <= @now AND disabled = false
