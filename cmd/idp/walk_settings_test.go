@@ -322,6 +322,15 @@ func walkSettingsEmail(t *testing.T, d *demo, c *chromium) {
 	c.sees("The change of email is cancelled", "Your email stays as it was")
 	c.open(linkIn(t, d.told(third, "Confirm your new Medximity email"), "/confirm-email?token="))
 	c.sees("This link does not work")
+
+	c.settings(d, "email")
+	c.enter("email", "grace@fourth.example")
+	c.settings(d, "security")
+	c.do("/email/withdraw")
+	c.sees("The change of email is cancelled.", "Current email "+email)
+	if strings.Contains(c.words(), "not confirmed yet") {
+		t.Error("the change goes on")
+	}
 }
 
 func TestWalkSettingsLanguageAndActivity(t *testing.T) { bothWays(t, walkSettingsLanguage) }
