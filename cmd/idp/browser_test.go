@@ -94,7 +94,11 @@ func (c *chromium) sees(words ...string) {
 
 func (c *chromium) words() string {
 	var s string
-	_ = chromedp.Run(c.ctx, chromedp.Text("body", &s, chromedp.ByQuery))
+	for range 3 { // a page that has just replaced another may take its nodes away once more
+		if chromedp.Run(c.ctx, chromedp.Text("body", &s, chromedp.ByQuery)) == nil {
+			break
+		}
+	}
 	return squeeze(s)
 }
 
