@@ -184,7 +184,12 @@ func (e *Engine) write(ctx context.Context, s *Scope, v Visit, p Progress, last 
 func (e *Engine) verdict(ctx context.Context, s *Scope, p Progress, last Step, err error) (*Turn, error) {
 	switch {
 	case errors.Is(err, account.ErrBusy):
-		return &Turn{Stop: &Stop{Reason: account.ErrBusy}}, nil
+		// A right answer that comes to nothing, as the account was locked or
+		// reset while it was judged. It is not left to lapse, and to count.
+		if !p.Lease.Valid() {
+			return &Turn{Stop: &Stop{Reason: account.ErrBusy}}, nil
+		}
+		return &Turn{Stop: &Stop{Reason: account.ErrBusy}}, s.release(ctx, p.Lease)
 	case !errors.Is(err, account.ErrReplayed):
 		return nil, err
 	}

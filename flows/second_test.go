@@ -11,6 +11,7 @@ import (
 
 	"github.com/medximity/idp/flows"
 	"github.com/medximity/idp/flows/account"
+	"github.com/medximity/idp/flows/directory"
 	"github.com/medximity/idp/flows/steptest"
 	"github.com/medximity/idp/provider/store"
 )
@@ -400,5 +401,40 @@ func TestSecondSteps(t *testing.T) {
 		{Step: flows.OfferCodes{}, Scope: func(t *testing.T) *flows.Scope { s := few(t); s.Second.Codes = 2; return s }, Good: url.Values{"more": {"yes"}}},
 	} {
 		t.Run(string(c.Step.Name()), func(t *testing.T) { steptest.Run(t, c) })
+	}
+}
+
+// meanwhile is a directory in which something happens while a password is judged.
+type meanwhile struct {
+	directory.Directory
+	do func()
+}
+
+func (m meanwhile) VerifyPassword(ctx context.Context, l account.Lease, e *directory.Entry, secret []byte) (directory.Verdict, error) {
+	m.do()
+	return m.Directory.VerifyPassword(ctx, l, e, secret)
+}
+
+// A right password whose account is locked by wrong codes while it is judged
+// comes to nothing, but is not a failure either: five of them would lock the
+// account once more when the lock is over.
+func TestARightPasswordOvertakenByALockDoesNotCount(t *testing.T) {
+	h := newTwoFactors(t)
+	h.equip()
+	other := h.known()
+	real := h.Directory
+	h.Directory = meanwhile{real, func() {
+		for range 5 {
+			h.Directory = real
+			h.submit(other, "totp", "otp", "000000")
+		}
+	}}
+	turn := h.submit(h.begin(nil), "identify", "identifier", "grace", "password", password)
+	if turn.Stop == nil || !errors.Is(turn.Stop.Reason, account.ErrBusy) {
+		t.Fatalf("got %+v", turn)
+	}
+	st, err := h.store.Standing(t.Context(), "grace")
+	if err != nil || st.Charged[account.Password]+st.Failed[account.Password]+st.Wrong[account.Password] != 0 {
+		t.Errorf("%+v, %v", st.GuardState, err)
 	}
 }
