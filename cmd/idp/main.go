@@ -7,6 +7,7 @@
 //	idp account add|find|unlock|reset-link|disable|enable
 //	idp keys rotate|list|new-ring|extend-ring
 //	idp mail retry                             what could not be delivered
+//	idp audit verify                           names the first row that somebody tampered with
 //	idp config check, idp doctor, idp version
 //
 // It only configures: package provider assembles the server. The settings are
@@ -45,7 +46,7 @@ func root() *cobra.Command {
 		SilenceErrors: true,
 	}
 	cmd.AddCommand(demoCommand(), serveCommand(), migrateCommand(), clientCommand(),
-		accountCommand(), practiceCommand(), keysCommand(), mailCommand(), configCommand(), doctorCommand(), versionCommand())
+		accountCommand(), practiceCommand(), keysCommand(), mailCommand(), auditCommand(), configCommand(), doctorCommand(), versionCommand())
 	return cmd
 }
 

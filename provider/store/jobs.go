@@ -60,12 +60,13 @@ func (s *Store) queueJob(ctx context.Context, t *tx, job river.JobArgs) error {
 // Work starts the workers. stop lets running jobs finish; when its context
 // ends first, they are cancelled and will be tried again.
 func (s *Store) Work(ctx context.Context, w Workers) (stop func(context.Context) error, err error) {
+	chain := &chainer{Store: s}
 	c, err := river.NewClient(s.engine.river(s.write), &river.Config{
 		Logger:                      quiet(s.Logger),
 		ErrorHandler:                faults{s.Logger},
-		Workers:                     s.workers(w),
+		Workers:                     s.workers(w, chain),
 		Queues:                      w.queues(),
-		PeriodicJobs:                w.periodic(),
+		PeriodicJobs:                w.periodic(chain),
 		PollOnly:                    true, // LISTEN would not pass through PgBouncer
 		FetchPollInterval:           pollEvery,
 		JobTimeout:                  jobFor,
@@ -91,7 +92,7 @@ func (s *Store) Work(ctx context.Context, w Workers) (stop func(context.Context)
 
 // workers knows every kind of job, even those that this replica leaves to
 // others: a leader gives up what it does not know.
-func (s *Store) workers(w Workers) *river.Workers {
+func (s *Store) workers(w Workers, chain *chainer) *river.Workers {
 	all := river.NewWorkers()
 	river.AddWorker(all, &mailWorker{store: s, send: w.SendMail})
 	river.AddWorker(all, upkeep[clearJob](func(ctx context.Context) error {
@@ -100,6 +101,8 @@ func (s *Store) workers(w Workers) *river.Workers {
 	river.AddWorker(all, upkeep[sweepJob](func(ctx context.Context) error {
 		return s.sweep(ctx, w.AuditFor)
 	}))
+	river.AddWorker(all, &chainWorker{store: s})
+	river.AddWorker(all, upkeep[checkpointJob](chain.checkpoint))
 	river.AddWorker(all, upkeep[rotateJob](func(ctx context.Context) error {
 		if w.RotateKeys == nil {
 			return nil
@@ -110,19 +113,21 @@ func (s *Store) workers(w Workers) *river.Workers {
 }
 
 func (w Workers) queues() map[string]river.QueueConfig {
-	q := map[string]river.QueueConfig{upkeepQueue: {MaxWorkers: 1}}
+	q := map[string]river.QueueConfig{upkeepQueue: {MaxWorkers: 2}} // a long sweep does not stop the chain
 	if w.SendMail != nil {
 		q[mailQueue] = river.QueueConfig{MaxWorkers: 4}
 	}
 	return q
 }
 
-func (w Workers) periodic() []*river.PeriodicJob {
+func (w Workers) periodic(chain *chainer) []*river.PeriodicJob {
 	each := func(every time.Duration, job river.JobArgs) *river.PeriodicJob {
 		return river.NewPeriodicJob(river.PeriodicInterval(every),
 			func() (river.JobArgs, *river.InsertOpts) { return job, nil }, nil)
 	}
-	jobs := []*river.PeriodicJob{each(clearEvery, clearJob{}), each(sweepEvery, sweepJob{})}
+	jobs := []*river.PeriodicJob{each(clearEvery, clearJob{}), each(sweepEvery, sweepJob{}),
+		each(checkpointEvery, checkpointJob{}),
+		river.NewPeriodicJob(river.PeriodicInterval(chainEvery), chain.due, nil)}
 	if w.RotateKeys != nil {
 		jobs = append(jobs, each(rotateEvery, rotateJob{}))
 	}
@@ -130,21 +135,40 @@ func (w Workers) periodic() []*river.PeriodicJob {
 }
 
 type (
-	clearJob  struct{}
-	sweepJob  struct{}
-	rotateJob struct{}
+	clearJob      struct{}
+	sweepJob      struct{}
+	rotateJob     struct{}
+	checkpointJob struct{}
+	chainJob      struct {
+		Far bool `json:"far"`
+	}
 )
 
+func (j chainJob) look() time.Duration {
+	if j.Far {
+		return lookFar
+	}
+	return lookNear
+}
+
 // Kind names the job in the queue: stable.
-func (clearJob) Kind() string  { return "clear_locks" }
-func (sweepJob) Kind() string  { return "sweep" }
-func (rotateJob) Kind() string { return "rotate_keys" }
+func (clearJob) Kind() string      { return "clear_locks" }
+func (sweepJob) Kind() string      { return "sweep" }
+func (rotateJob) Kind() string     { return "rotate_keys" }
+func (checkpointJob) Kind() string { return "audit_checkpoint" }
+func (chainJob) Kind() string      { return "audit_chain" }
 
 // InsertOpts says that one of its kind may wait, and that the next is soon
 // enough to mend what it could not.
-func (clearJob) InsertOpts() river.InsertOpts  { return once() }
-func (sweepJob) InsertOpts() river.InsertOpts  { return once() }
-func (rotateJob) InsertOpts() river.InsertOpts { return once() }
+func (clearJob) InsertOpts() river.InsertOpts      { return once() }
+func (sweepJob) InsertOpts() river.InsertOpts      { return once() }
+func (rotateJob) InsertOpts() river.InsertOpts     { return once() }
+func (checkpointJob) InsertOpts() river.InsertOpts { return once() }
+func (chainJob) InsertOpts() river.InsertOpts {
+	o := once()
+	o.UniqueOpts.ByPeriod = chainStall // one that crashed bars the next no longer
+	return o
+}
 
 func once() river.InsertOpts {
 	return river.InsertOpts{Queue: upkeepQueue, MaxAttempts: 1, UniqueOpts: river.UniqueOpts{
@@ -164,6 +188,17 @@ func upkeep[T river.JobArgs](do func(context.Context) error) *upkeepWorker[T] {
 
 // Work does it.
 func (w *upkeepWorker[T]) Work(ctx context.Context, _ *river.Job[T]) error { return w.do(ctx) }
+
+// chainWorker links rows of the audit trail.
+type chainWorker struct {
+	river.WorkerDefaults[chainJob]
+	store *Store
+}
+
+// Work does it.
+func (w *chainWorker) Work(ctx context.Context, j *river.Job[chainJob]) error {
+	return w.store.chain(ctx, j.Args.look())
+}
 
 // faults logs what a job could not do. River itself says it too softly.
 type faults struct{ log *slog.Logger }

@@ -68,9 +68,7 @@ func (s *Store) sweep(ctx context.Context, keepAudit time.Duration) error {
 		drain("shadows", func() (int64, error) {
 			return s.w.DropShadows(ctx, db.DropShadowsParams{Keep: shadowsMax, Batch: batch})
 		}),
-		drain("audit", func() (int64, error) {
-			return s.w.SweepAudit(ctx, db.SweepAuditParams{Before: auditID(ago(keepAudit)), Batch: batch})
-		}),
+		s.sweepAudit(ctx, now.Add(-keepAudit)),
 		drain("signing keys", func() (int64, error) {
 			_, err := s.w.SweepSigningKeys(ctx, ago(oldKeysFor))
 			return 0, err
@@ -87,6 +85,68 @@ func (s *Store) sweepMails(ctx context.Context, ago func(time.Duration) int64) e
 		}))
 	}
 	return errors.Join(errs...)
+}
+
+// sweepAudit deletes the rows before a time from the beginning of the chain, so
+// that what is left is one. Only what fits goes: nobody has the evidence of a
+// tamper swept away, nor rows that are not old by dating their links back.
+func (s *Store) sweepAudit(ctx context.Context, before time.Time) error {
+	if err := s.chain(ctx, lookFar); err != nil {
+		return err
+	}
+	key, err := s.chainKey(ctx)
+	if err != nil {
+		return err
+	}
+	err = drain("audit", func() (int64, error) { return s.sweepLinked(ctx, key, before) })
+	if err != nil {
+		return err
+	}
+	newest, err := s.newestLinked(ctx)
+	if err != nil {
+		return err
+	}
+	// What no link names and none ever will.
+	low, _ := chainBounds(newest, s.Now(), lookFar)
+	low = min(low, idAt(before))
+	return drain("audit", func() (int64, error) {
+		return s.w.SweepStrangers(ctx, db.SweepStrangersParams{Before: low, Batch: batch})
+	})
+}
+
+func (s *Store) sweepLinked(ctx context.Context, key chainKey, before time.Time) (n int64, err error) {
+	from, err := s.q.Anchor(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if !key.made(from) {
+		return 0, errors.New("the record of where the trail begins is forged: run `idp audit verify`")
+	}
+	page, err := s.q.Links(ctx, db.LinksParams{After: from.Seq, Page: batch})
+	if err != nil {
+		return 0, err
+	}
+	w := walk{key: key, seq: from.Seq, hash: from.Hash}
+	for _, l := range page {
+		if t, ours := idTime(l.RowID); ours && !t.Before(before) {
+			break
+		}
+		if f := w.step(l); f != nil {
+			return 0, fmt.Errorf("row %d is %s: run `idp audit verify`", f.Sequence, f.Damage)
+		}
+		n++
+	}
+	if n == 0 {
+		return 0, nil
+	}
+	return n, s.update(ctx, func(t *tx) error {
+		moved, err := t.MoveAnchor(ctx, db.MoveAnchorParams{FromSeq: from.Seq, ToSeq: w.seq,
+			Hash: w.hash, Mac: key.anchor(w.seq, w.hash)})
+		if err != nil || moved == 0 {
+			return err // another replica sweeps
+		}
+		return errors.Join(t.SweepLinked(ctx, w.seq), t.SweepLinks(ctx, w.seq))
+	})
 }
 
 // drain repeats a statement until a batch is not full.

@@ -18,6 +18,18 @@ type Audit struct {
 	Source    string
 }
 
+type AuditAnchor struct {
+	Seq  int64
+	Hash string
+	Mac  string
+}
+
+type AuditChain struct {
+	Seq   int64
+	RowID string
+	Hash  string
+}
+
 type Authenticator struct {
 	ID        string
 	Account   string

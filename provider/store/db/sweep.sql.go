@@ -9,26 +9,6 @@ import (
 	"context"
 )
 
-const sweepAudit = `-- name: SweepAudit :execrows
-DELETE FROM audit WHERE id IN (
-	SELECT a.id FROM audit a WHERE a.id < $1 ORDER BY a.id LIMIT $2
-)
-`
-
-type SweepAuditParams struct {
-	Before string
-	Batch  int32
-}
-
-// Ids sort by time.
-func (q *Queries) SweepAudit(ctx context.Context, arg SweepAuditParams) (int64, error) {
-	result, err := q.db.ExecContext(ctx, sweepAudit, arg.Before, arg.Batch)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
-}
-
 const sweepDisavowals = `-- name: SweepDisavowals :execrows
 DELETE FROM disavowals WHERE hash IN (
 	SELECT d.hash FROM disavowals d WHERE d.expires_at <= $1 LIMIT $2

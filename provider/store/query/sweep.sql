@@ -48,9 +48,3 @@ DELETE FROM mails WHERE id IN (
 
 -- name: SweepSigningKeys :execrows
 DELETE FROM signing_keys WHERE removed_at > 0 AND removed_at <= @before;
-
--- name: SweepAudit :execrows
--- Ids sort by time.
-DELETE FROM audit WHERE id IN (
-	SELECT a.id FROM audit a WHERE a.id < @before ORDER BY a.id LIMIT @batch
-);
