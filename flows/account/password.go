@@ -29,9 +29,11 @@ var (
 
 // Normalise puts an identifier, as typed, into the one form in which it is
 // looked up, counted and limited: NFKC, lower case, without surrounding
-// space. All spellings of one identifier share one counter.
+// space. All spellings of one identifier share one counter. What it returns it
+// leaves as it is: lower case may be composed once more.
 func Normalise(identifier string) string {
-	return strings.ToLower(norm.NFKC.String(strings.TrimSpace(norm.NFKC.String(identifier))))
+	lower := strings.ToLower(norm.NFKC.String(identifier))
+	return strings.TrimSpace(norm.NFKC.String(lower))
 }
 
 // NormalPassword returns the password's NFC bytes, so that one character typed

@@ -123,11 +123,12 @@ func NormalCode(typed string) (code string, ok bool) {
 // plain drops what groups characters, and maps full-width forms to ASCII.
 func plain(typed string) string {
 	return strings.Map(func(r rune) rune {
+		if r >= '\uff01' && r <= '\uff5e' {
+			r -= 0xfee0
+		}
 		switch {
 		case r == ' ' || r == '-' || r == '\t' || r == '\u00a0' || r == '\u3000' || r >= '\u2010' && r <= '\u2014':
 			return -1
-		case r >= '\uff01' && r <= '\uff5e':
-			return r - 0xfee0
 		}
 		return r
 	}, typed)
