@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -15,7 +16,8 @@ import (
 )
 
 // Away reports whether an error means that the database does not answer, or
-// has no room: trying again may help, and nothing in the request is wrong.
+// has no room, or was not waited for: trying again may help, and nothing in the
+// request is wrong.
 func Away(err error) bool {
 	if _, ok := errors.AsType[net.Error](err); ok {
 		return true
@@ -26,7 +28,9 @@ func Away(err error) bool {
 	if e, ok := errors.AsType[*modernc.Error](err); ok {
 		return awaySQLite(e.Code())
 	}
-	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.ErrUnexpectedEOF) ||
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) ||
+		errors.Is(err, sql.ErrTxDone) || // rolled back when its time was over
+		errors.Is(err, io.ErrUnexpectedEOF) ||
 		errors.Is(err, driver.ErrBadConn) || pgconn.SafeToRetry(err)
 }
 
@@ -45,7 +49,8 @@ func awayPostgres(code string) bool {
 // awaySQLite knows the codes that are about the file; the low byte says which.
 func awaySQLite(code int) bool {
 	switch code & 0xff {
-	case codes.SQLITE_FULL, codes.SQLITE_IOERR, codes.SQLITE_BUSY, codes.SQLITE_CANTOPEN, codes.SQLITE_READONLY:
+	case codes.SQLITE_FULL, codes.SQLITE_IOERR, codes.SQLITE_BUSY, codes.SQLITE_CANTOPEN, codes.SQLITE_READONLY,
+		codes.SQLITE_INTERRUPT:
 		return true
 	}
 	return false
