@@ -27,10 +27,12 @@ const (
 	Reset  Kind = "reset"  // ends in a new password, and in no session
 )
 
-// How long a person has for a flow.
+// How long a person has for a flow. Whoever needs longer for a sign-in asks for
+// it, again and again, up to LoginAtMost from its start (WCAG 2.2 SC 2.2.1).
 const (
-	LoginFor = 60 * time.Minute
-	ResetFor = account.LinkFor // from the opening of the link, whose own time may end before
+	LoginFor    = 60 * time.Minute
+	LoginAtMost = 12 * time.Hour
+	ResetFor    = account.LinkFor // from the opening of the link, whose own time may end before
 )
 
 // StepName names a step: its URL element, template and metric label. Stable.

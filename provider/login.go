@@ -19,6 +19,7 @@ import (
 //	GET  /login            shows what is asked next, way= in which of its ways
 //	POST /login/{step}     answers it
 //	GET  /login/continue   takes up the app's request again
+//	POST /login/extend     gives more time
 //	GET  /login/other      signs in as somebody else, for the same request
 //	GET  /login/backup-codes.txt   the codes that the page shows, as a file
 //
@@ -143,18 +144,42 @@ func (p *Provider) signedIn(w http.ResponseWriter, r *http.Request, f *flows.Flo
 	}))
 }
 
-// takeUp goes back to the app's request of a flow, with whatever session the
-// browser has by now: the way on from a page that was answered already.
+// takeUp goes back to the app's request of a flow, over or not, with whatever
+// session the browser has by now: the way on from a page that was answered
+// already, or is out of date.
 func (p *Provider) takeUp(w http.ResponseWriter, r *http.Request) error {
-	f, err := p.flow(r, signingIn...)
-	switch {
-	case err != nil:
+	browser, ok := p.site.BrowserIf(r)
+	if !ok {
 		p.site.SeeOther(w, r, "/login")
-	case f.Request.Authorize != "":
-		p.site.SeeOther(w, r, "/authorize?"+f.Request.Authorize)
-	default:
-		p.site.SeeOther(w, r, backTo(f.Request))
+		return nil
 	}
+	req, err := p.Store.Request(r.Context(), r.FormValue("flow"), browser)
+	switch {
+	case errors.Is(err, flows.ErrNoFlow):
+		p.site.SeeOther(w, r, "/login")
+	case err != nil:
+		return err
+	case req.Authorize != "":
+		p.site.SeeOther(w, r, "/authorize?"+req.Authorize)
+	default:
+		p.site.SeeOther(w, r, backTo(req))
+	}
+	return nil
+}
+
+// extend gives a person who needs longer another hour for the page that they are
+// on. A reset link is good for 60 minutes and no longer, so its flow is not
+// offered it.
+func (p *Provider) extend(w http.ResponseWriter, r *http.Request) error {
+	f, err := p.flow(r, signingIn...)
+	if err != nil {
+		return err
+	}
+	if err := p.Store.Extend(r.Context(), f); err != nil {
+		return err
+	}
+	p.site.SeeOther(w, r, "/login?"+url.Values{"flow": {f.ID}, "notice": {"extended"},
+		"way": {r.PostForm.Get("way")}}.Encode())
 	return nil
 }
 
@@ -181,16 +206,21 @@ func (p *Provider) render(w http.ResponseWriter, r *http.Request, f *flows.Flow,
 	}
 	if f.Kind == flows.Reset {
 		page.Action = p.base + "/reset-password"
+	} else {
+		page.Left = f.Expires.Sub(p.engine.Now())
 	}
 	status := http.StatusOK
 	if t.Again != nil {
 		status = p.mark(r, &page, t.Again)
-	} else if r.FormValue("notice") == "saved" {
-		page.Notice = p.site.Text(r, "notice.password_saved", nil)
+	} else if key, ok := notices[r.FormValue("notice")]; ok {
+		page.Notice = p.site.Text(r, key, nil)
 	}
 	web.Target(r, f.Request.Target)
 	return p.site.Render(w, r, status, page)
 }
+
+// notices are what a step's page may say has just been done.
+var notices = map[string]string{"saved": "notice.password_saved", "extended": "notice.more_time"}
 
 // pageOf is the page of each step.
 var pageOf = map[flows.StepName]string{

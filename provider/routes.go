@@ -21,6 +21,7 @@ func (p *Provider) routes() http.Handler {
 	page("GET /login/continue", p.takeUp)
 	page("GET /login/other", p.other)
 	page("GET /login/backup-codes.txt", p.codesFile)
+	page("POST /login/extend", p.extend)
 	page("POST /login/{step}", p.answer)
 	page("GET /forgot-password", p.forgot)
 	page("POST /forgot-password", p.perSource(20, 5*time.Minute, p.ask))

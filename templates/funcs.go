@@ -14,6 +14,7 @@ import (
 //	t KEY [NAME VALUE]…  the words for it; the name n chooses the plural
 //	moment TIME          a date and time, in words, UTC
 //	stamp TIME           the same for <time datetime>
+//	device STRING        a browser and its system, in words
 //	line STRING          what somebody typed, as one line of plain characters
 //	languages            for the language switch
 //	button HREF WORDS    for the mails' template "button"
@@ -32,6 +33,7 @@ func (s *Set) funcs(lang string) template.FuncMap {
 			return s.words.say(lang, key, named)
 		},
 		"moment":    func(t time.Time) (string, error) { return s.moment(lang, t) },
+		"device":    func(d string) (string, error) { return s.device(lang, d) },
 		"stamp":     stamp,
 		"line":      line,
 		"languages": Languages,
@@ -67,7 +69,8 @@ func namedArgs(pairs []any) (map[string]any, error) {
 }
 
 // moment writes a time out in UTC. A browser with JavaScript replaces it by
-// the person's own clock.
+// the person's own clock. The day is a number of its own kind where a language
+// says "1er".
 func (s *Set) moment(lang string, t time.Time) (string, error) {
 	t = t.UTC()
 	month, err := s.words.say(lang, "time.month."+strconv.Itoa(int(t.Month())), nil)
@@ -75,8 +78,17 @@ func (s *Set) moment(lang string, t time.Time) (string, error) {
 		return "", err
 	}
 	return s.words.say(lang, "time.moment", map[string]any{
-		"day": t.Day(), "month": month, "year": t.Year(), "clock": t.Format("15:04"),
+		"n": t.Day(), "day": t.Day(), "month": month, "year": t.Year(), "clock": t.Format("15:04"),
 	})
+}
+
+// device says in a language what is kept in English: "Firefox on Windows".
+func (s *Set) device(lang, kept string) (string, error) {
+	browser, system, both := strings.Cut(kept, " on ")
+	if !both {
+		return kept, nil
+	}
+	return s.words.say(lang, "sessions.device", map[string]any{"browser": browser, "system": system})
 }
 
 // line makes one line of what somebody typed, without the invisible characters

@@ -139,7 +139,7 @@ func (c check) controls() {
 		if id := attr(n, "id"); id == "" || id != attr(n, "name") || !labelled[id] {
 			c.Errorf("control %q (name %q) has no label, or not its name as id", id, attr(n, "name"))
 		}
-		if attr(n, "autocomplete") == "" {
+		if attr(n, "autocomplete") == "" && attr(n, "type") != "checkbox" {
 			c.Errorf("control %q has no autocomplete", attr(n, "id"))
 		}
 		for _, a := range []string{"required", "placeholder", "maxlength", "pattern"} {

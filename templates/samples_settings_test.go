@@ -94,6 +94,8 @@ func settingsSamples(wrong func(...string) []Problem) []sample {
 	}
 	warned := totp(wrong("otp")...)
 	warned.Warning = "Few attempts left."
+	late := totp()
+	late.Left = 150 * time.Second
 	done := Page{Name: "security", Notice: "Done.", Data: all}
 	key := setUp{"grace", "JBSWY3DPEHPK3PXP", sampleURI, "Phone", true, true}
 	again := key
@@ -102,6 +104,7 @@ func settingsSamples(wrong func(...string) []Problem) []sample {
 	return []sample{
 		{"", totp()},
 		{"wrong code", warned},
+		{"near its end", late},
 		{"no other way", step("totp", "totp", second{})},
 		{"", backup()},
 		{"refused", backup(wrong("backup_code")...)},

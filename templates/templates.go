@@ -24,6 +24,7 @@ import (
 	"regexp"
 	"strings"
 	texttemplate "text/template"
+	"time"
 )
 
 //go:embed layout.html _*.html page all:mail locale static
@@ -43,6 +44,8 @@ type Page struct {
 	Action string // where the form goes, for pages of more than one route
 
 	Ways []string // other ways to the same end: the names of their steps; the page links to each
+
+	Left time.Duration // until its flow ends if nobody asks for more time; 0 if none can
 
 	Problems []Problem // what was wrong with the answer, in the order of the page
 	Warning  string    // what will happen if it goes on like this

@@ -44,10 +44,36 @@ func (s *Store) Flow(ctx context.Context, id string, browser []byte) (*flows.Flo
 	return flowOf(s.q.Flow(ctx, db.FlowParams{ID: id, Browser: browser, Now: micros(s.Now())}))
 }
 
+// Request returns what a sign-in of the browser is or was for: one that is over
+// may be begun again for the same app. It is ErrNoFlow once it is forgotten.
+func (s *Store) Request(ctx context.Context, id string, browser []byte) (req flows.Request, err error) {
+	document, err := s.q.FlowRequest(ctx, db.FlowRequestParams{ID: id, Browser: browser})
+	if missing(err) {
+		return req, flows.ErrNoFlow
+	}
+	if err != nil {
+		return req, err
+	}
+	return req, json.Unmarshal([]byte(document), &req)
+}
+
 // LastLogin returns the browser's newest sign-in that still waits for an
 // answer, or ErrNoFlow.
 func (s *Store) LastLogin(ctx context.Context, browser []byte) (*flows.Flow, error) {
 	return flowOf(s.q.LastLogin(ctx, db.LastLoginParams{Browser: browser, Now: micros(s.Now())}))
+}
+
+// Extend gives a sign-in another hour. A flow that is over, has had its time
+// (flows.LoginAtMost) or holds a reset link gets none: ErrNoFlow.
+func (s *Store) Extend(ctx context.Context, f *flows.Flow) error {
+	now := s.Now()
+	until := now.Add(flows.LoginFor)
+	n, err := s.w.ExtendFlow(ctx, db.ExtendFlowParams{ID: f.ID, Browser: f.Browser, Now: micros(now),
+		ExpiresAt: micros(until), Since: micros(until.Add(-flows.LoginAtMost))})
+	if err == nil && n == 0 {
+		return flows.ErrNoFlow
+	}
+	return err
 }
 
 func flowOf(r db.Flow, err error) (*flows.Flow, error) {

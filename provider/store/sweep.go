@@ -15,6 +15,7 @@ import (
 const (
 	day = 24 * time.Hour
 
+	flowsFor     = 12 * time.Hour     // a page left open over night leads on to its app
 	sessionsFor  = 2 * flows.LoginFor // longer than its flow could ask for another one
 	grantsFor    = day                // replays are recognised
 	linksFor     = 7 * day            // old links can say why they are old
@@ -40,7 +41,7 @@ func (s *Store) sweep(ctx context.Context, keepAudit time.Duration) error {
 	ago := func(d time.Duration) int64 { return micros(now.Add(-d)) }
 	return errors.Join(
 		drain("flows", func() (int64, error) {
-			return s.w.SweepFlows(ctx, db.SweepFlowsParams{Before: ago(0), Batch: batch})
+			return s.w.SweepFlows(ctx, db.SweepFlowsParams{Before: ago(flowsFor), Batch: batch})
 		}),
 		drain("sessions", func() (int64, error) {
 			return s.w.SweepSessions(ctx, db.SweepSessionsParams{Before: ago(sessionsFor), Batch: batch})

@@ -39,9 +39,10 @@ func TestSweep(t *testing.T) {
 			gone map[string]int // rows left of each table that lost some
 		}{
 			{59 * time.Minute, nil},
-			{61 * time.Minute, map[string]int{"flows": 0}},
+			{61 * time.Minute, nil}, // the flow is over; its app is not forgotten
 			{2 * time.Hour, map[string]int{"sources": 0}},
-			{13 * time.Hour, nil}, // the session is over; it still bars its flow
+			{13*time.Hour - time.Minute, nil}, // the session is over
+			{13*time.Hour + time.Minute, map[string]int{"flows": 0}},
 			{15 * time.Hour, map[string]int{"sessions": 0}},
 			{7*day - time.Hour, nil},
 			{7*day + time.Hour, map[string]int{"resets": 0, "reset_links": 0, "mails": 1}},

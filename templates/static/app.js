@@ -71,6 +71,9 @@ for (const time of document.querySelectorAll("time[datetime]")) {
   time.textContent = new Intl.DateTimeFormat(lang, {timeStyle: "short", ...(today ? {} : {dateStyle: "long"})}).format(at);
 }
 
+// How many minutes, in words.
+const minutesLong = new Intl.NumberFormat(lang, {style: "unit", unit: "minute", unitDisplay: "long"});
+
 // How long a lock lasts, said again every 30 seconds. The server said first
 // how long is left, so a clock that is wrong here does no harm.
 const timer = document.querySelector("[data-until]");
@@ -78,12 +81,34 @@ if (timer) {
   const left = parseInt(timer.textContent.replace(/\D+/g, ""), 10) * 60_000;
   const clock = new Date(timer.dataset.until) - Date.now();
   const end = performance.now() + (Math.abs(clock - left) < 90_000 ? clock : left);
-  const words = new Intl.NumberFormat(lang, {style: "unit", unit: "minute", unitDisplay: "long"});
   const tick = () => {
     const minutes = Math.ceil((end - performance.now()) / 60_000);
-    const text = minutes > 0 ? words.format(minutes) : timer.dataset.over;
+    const text = minutes > 0 ? minutesLong.format(minutes) : timer.dataset.over;
     if (timer.textContent !== text) timer.textContent = text;
     if (minutes <= 0) clearInterval(beat);
   };
   const beat = setInterval(tick, 30_000);
+}
+
+// A page that ends says so three minutes before, and every minute from then on.
+// The server said how long is left, so a clock that is wrong here does no harm.
+const ending = document.querySelector("[data-left]");
+if (ending) {
+  const end = Date.now() + ending.dataset.left * 1000;
+  const said = ending.querySelector("[role=status]");
+  const form = ending.querySelector("form");
+  const button = form.querySelector("button");
+  const tell = () => {
+    const minutes = Math.ceil((end - Date.now()) / 60_000);
+    if (minutes > 3) return;
+    form.hidden = false;
+    const over = minutes <= 0;
+    const text = over ? ending.dataset.over : ending.dataset.words.replace("%s", minutesLong.format(minutes));
+    if (said.textContent !== text) said.textContent = text;
+    if (!over) return;
+    button.textContent = button.dataset.over;
+    clearInterval(beat);
+  };
+  const beat = setInterval(tell, 5_000);
+  setTimeout(tell, 1_000); // a status that is there from the start is not heard
 }

@@ -112,6 +112,37 @@ func (q *Queries) BeginFlow(ctx context.Context, arg BeginFlowParams) (BeginFlow
 	return i, err
 }
 
+const extendFlow = `-- name: ExtendFlow :execrows
+UPDATE flows SET expires_at = $1
+WHERE flows.id = $2 AND browser = $3 AND kind <> 'reset'
+	AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.flow = flows.id)
+	AND flows.expires_at > $4 AND started_at >= $5
+`
+
+type ExtendFlowParams struct {
+	ExpiresAt int64
+	ID        string
+	Browser   []byte
+	Now       int64
+	Since     int64
+}
+
+// Whoever needs longer for a sign-in gets it, while the sign-in lives. One that
+// gave its session is over: the row of that is what bars another, and is swept.
+func (q *Queries) ExtendFlow(ctx context.Context, arg ExtendFlowParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, extendFlow,
+		arg.ExpiresAt,
+		arg.ID,
+		arg.Browser,
+		arg.Now,
+		arg.Since,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const flow = `-- name: Flow :one
 SELECT f.id, f.kind, f.browser, f.account, f.practice, f.epoch, f.typed, f.link,
 	f.facts, f.request, f.revision, f.started_at, f.expires_at, f.locks, f.session
@@ -153,6 +184,23 @@ func (q *Queries) Flow(ctx context.Context, arg FlowParams) (Flow, error) {
 		&i.Session,
 	)
 	return i, err
+}
+
+const flowRequest = `-- name: FlowRequest :one
+SELECT request FROM flows WHERE id = $1 AND browser = $2 AND kind <> 'reset'
+`
+
+type FlowRequestParams struct {
+	ID      string
+	Browser []byte
+}
+
+// What a sign-in was for, over or not.
+func (q *Queries) FlowRequest(ctx context.Context, arg FlowRequestParams) (string, error) {
+	row := q.db.QueryRowContext(ctx, flowRequest, arg.ID, arg.Browser)
+	var request string
+	err := row.Scan(&request)
+	return request, err
 }
 
 const lastLogin = `-- name: LastLogin :one

@@ -49,3 +49,15 @@ WHERE flows.id = @id AND revision = @revision AND flows.expires_at > @now
 	AND (flows.account = '' OR flows.account = @account AND flows.epoch = @was_epoch AND locks = @locks)
 	AND (session IS NULL OR EXISTS (SELECT 1 FROM sessions s
 		WHERE s.id = flows.session AND s.expires_at > @now AND s.seen_at + s.idle > @now));
+
+-- name: ExtendFlow :execrows
+-- Whoever needs longer for a sign-in gets it, while the sign-in lives. One that
+-- gave its session is over: the row of that is what bars another, and is swept.
+UPDATE flows SET expires_at = @expires_at
+WHERE flows.id = @id AND browser = @browser AND kind <> 'reset'
+	AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.flow = flows.id)
+	AND flows.expires_at > @now AND started_at >= @since;
+
+-- name: FlowRequest :one
+-- What a sign-in was for, over or not.
+SELECT request FROM flows WHERE id = @id AND browser = @browser AND kind <> 'reset';
