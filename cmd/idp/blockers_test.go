@@ -46,12 +46,12 @@ func TestBlockersStopNothing(t *testing.T) {
 	}
 }
 
-// filters are the rules of testdata/blocklist.txt.
+// filters are the rules of testdata/block.list.
 type filters []*regexp.Regexp
 
 func filterList(t *testing.T) (rules filters) {
 	t.Helper()
-	lines := bufio.NewScanner(bytes.NewReader(mustRead(t, filepath.Join("testdata", "blocklist.txt"))))
+	lines := bufio.NewScanner(bytes.NewReader(mustRead(t, filepath.Join("testdata", "block.list"))))
 	for lines.Scan() {
 		if rule := lines.Text(); rule != "" && !strings.HasPrefix(rule, "!") {
 			rules = append(rules, regexp.MustCompile("(?i)"+strings.ReplaceAll(regexp.QuoteMeta(rule), `\^`, `([^\w.%-]|$)`)))

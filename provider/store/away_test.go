@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -27,7 +28,8 @@ func TestAway(t *testing.T) {
 		{"two transactions met", &pgconn.PgError{Code: "40P01"}, true},
 		{"our statement is wrong", &pgconn.PgError{Code: "42601"}, false},
 		{"taken already", store.ErrDuplicate, false},
-		{"the browser went away", context.Canceled, false},
+		{"nobody waited for it", context.Canceled, true},
+		{"its transaction was given up", sql.ErrTxDone, true},
 		{"nothing we know", errors.New("disk full"), false},
 		{"none", nil, false},
 	} {
