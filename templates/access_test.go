@@ -25,9 +25,9 @@ import (
 const nodeModules = "../cmd/idp/testdata/node/node_modules"
 
 // axe-core finds no violation of WCAG 2.2 A or AA on any page, in any state and
-// language, and none is wider than a 320 px window or cuts words off. English
-// is looked at in light and in dark; the colours of the other languages are the
-// same, so that theirs are judged with IDP_FULL=1 only.
+// language, and none is wider than a 320 px window or cuts words off (see
+// layout). English is looked at in light and in dark; the colours of the other
+// languages are the same, so that theirs are judged with IDP_FULL=1 only.
 //
 // With IDP_SHOTS each page is also kept as a picture, 360 px wide.
 func TestAccessibilityOfEveryPage(t *testing.T) {
@@ -145,11 +145,11 @@ func (b *tab) look(l look) error {
 	if err != nil {
 		return err
 	}
-	var cut []string
-	if err := chromedp.Run(b.ctx, chromedp.Evaluate(cutOff, &cut)); err != nil {
+	more, err := b.layout(l)
+	if err != nil {
 		return err
 	}
-	wrong = append(wrong, cut...)
+	wrong = append(wrong, more...)
 	if l.colours {
 		if err := chromedp.Run(b.ctx, scheme("dark")); err != nil {
 			return err
@@ -169,8 +169,10 @@ func (b *tab) look(l look) error {
 	return nil
 }
 
-func scheme(name string) chromedp.Action {
-	return emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}})
+func scheme(name string) chromedp.Action { return media("prefers-color-scheme", name) }
+
+func media(feature, value string) chromedp.Action {
+	return emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: feature, Value: value}})
 }
 
 // violations runs axe on the page. Where colours are not judged, all else is.
@@ -188,6 +190,56 @@ func (b *tab) violations(colours bool, only string) (found []string, err error) 
 	return found, json.Unmarshal([]byte(raw), &found)
 }
 
+// layout looks whether words are cut off: as the page is, with text twice as
+// large (SC 1.4.4), and with more room between its letters and lines (1.4.12);
+// and whether controls have edges where the reader chose the colours.
+func (b *tab) layout(l look) (wrong []string, err error) {
+	var narrow, large []string
+	if err := chromedp.Run(b.ctx, chromedp.Evaluate(cutOff+spaced, &narrow),
+		emulation.SetDeviceMetricsOverride(640, 800, 1, true), chromedp.Evaluate(cutOff+enlarged, &large)); err != nil {
+		return nil, err
+	}
+	if wrong = append(narrow, large...); l.lang != "en" {
+		return wrong, nil
+	}
+	var edgeless []string
+	err = chromedp.Run(b.ctx, media("forced-colors", "active"), chromedp.Evaluate(withoutEdges, &edgeless))
+	return append(wrong, edgeless...), err
+}
+
+const (
+	spaced = `; {
+		const found = cutOff("at 320 px"), sheet = document.styleSheets[0];
+		sheet.insertRule("p { margin-block-end: 2em !important }");
+		sheet.insertRule("* { line-height: 1.5 !important; letter-spacing: .12em !important; word-spacing: .16em !important }");
+		found.push(...cutOff("spaced"));
+		sheet.deleteRule(0);
+		sheet.deleteRule(0);
+		found;
+	}`
+	enlarged = `; {
+		document.documentElement.style.fontSize = "200%";
+		const found = cutOff("text of 200 %");
+		document.documentElement.style.fontSize = "";
+		found;
+	}`
+)
+
+// withoutEdges lists what only a background shows, which forced colours take
+// away, and so do icons that keep a colour of ours.
+const withoutEdges = `(() => {
+	const found = [];
+	if (!matchMedia("(forced-colors: active)").matches) found.push("the colours are not forced");
+	const canvas = getComputedStyle(document.body).backgroundColor;
+	for (const e of document.querySelectorAll("button, .button, input:not([type=hidden], [type=checkbox]), select, .note, .badge, .icon")) {
+		if (e.closest("[hidden], .visually-hidden") || e.matches(".languages button")) continue; // those are underlined text
+		const style = getComputedStyle(e);
+		const seen = e.matches(".icon") ? style.stroke !== canvas : style.borderTopStyle !== "none" && parseFloat(style.borderTopWidth) >= 1 && style.borderTopColor !== canvas;
+		if (!seen) found.push("no edge in forced colours: " + e.outerHTML.slice(0, 120));
+	}
+	return found;
+})()`
+
 // ended waits until the script has said that the page ends soon, if it does.
 const ended = `new Promise(done => {
 	const form = document.querySelector(".ending form");
@@ -197,17 +249,17 @@ const ended = `new Promise(done => {
 func awaitPromise(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }
 
 // cutOff lists what is wider than the window, or than what it stands in.
-const cutOff = `(() => {
+const cutOff = `var cutOff = (how) => {
 	const wide = document.documentElement.scrollWidth;
-	const found = wide > innerWidth ? ["the page is " + wide + " px wide"] : [];
+	const found = wide > innerWidth ? [how + ": the page is " + wide + " px wide"] : [];
 	for (const e of document.body.querySelectorAll("*")) {
 		if (e.closest(".visually-hidden, .skip, svg, [hidden]") || e.matches("input, select")) continue;
 		const style = getComputedStyle(e), box = e.getBoundingClientRect();
 		if (style.overflow !== "visible" && e.scrollWidth > e.clientWidth + 1 || box.right > innerWidth + 1 || box.left < -1)
-			found.push("cut off: " + e.outerHTML.slice(0, 120));
+			found.push(how + ": cut off: " + e.outerHTML.slice(0, 120));
 	}
 	return found;
-})()`
+}`
 
 // shoot keeps pictures of the page.
 func (b *tab) shoot(l look) error {

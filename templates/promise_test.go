@@ -53,6 +53,8 @@ func TestPagesSay(t *testing.T) {
 		{"totp", "", []string{`action="/id/login/totp"`, "Use a backup code", `href="/id/login?flow=f1&amp;way=backup-code"`,
 			`autocomplete="one-time-code"`, `inputmode="numeric"`, "autofocus", "Lost your phone?", "Contact Support"}},
 		{"totp", "wrong code", []string{"Set the clock of your phone to automatic"}},
+		{"totp", "near its end", []string{`data-left="150"`, `<div role="status"></div>`, `action="/id/login/extend" hidden`,
+			"This page expires in %s.", "Get More Time"}},
 		{"backup_code", "", []string{`way=totp"`, "Use your authenticator app", "4X7K-9QWM-2BTFZ", `autocapitalize="characters"`}},
 		{"set_up_totp", "required", []string{"Your practice or this app asks for a second step", `<svg class="qr" role="img"`,
 			`href="otpauth://totp/`, "JBSW Y3DP EHPK 3PXP", `value="Phone"`, "Next you get backup codes"}},

@@ -53,6 +53,7 @@ var typography = map[string][]fault{
 		// Which particle follows depends on the word's last sound.
 		{regexp.MustCompile(`\}\}(을|를|이|가|은|는|과|와|으로|로)([^(가-힣]|$)`), "a particle after a word we do not know"},
 		{regexp.MustCompile(`습니다 |(하|내|누르|정|보)십시오|당신`), "not our register"},
+		{regexp.MustCompile(`[’”»](을|를|이|가|은|는|과|와|으로|로|에)`), "a line that may begin with a particle"},
 		{regexp.MustCompile(`요:$|다:$`), "a colon after a sentence"},
 		{regexp.MustCompile(`2차 인증|이중 인증|패스워드|암호|복구 코드|아이디`), "not our word: 2단계 인증, 비밀번호, 백업 코드, 사용자 이름"},
 		{regexp.MustCompile(` [:;?!]|[：？！，。]`), "not Korean punctuation"},

@@ -23,8 +23,12 @@ for (const button of document.querySelectorAll(".reveal")) {
 }
 
 // A form is sent once, however often it is asked to. After Back it may be sent
-// again.
+// again, and after the ten seconds in which the server answers or gives up.
 const sent = new Set();
+const release = () => {
+  sent.clear();
+  for (const b of document.querySelectorAll("[aria-disabled]")) b.removeAttribute("aria-disabled");
+};
 for (const form of document.querySelectorAll("form:not(.languages)")) {
   form.addEventListener("submit", (event) => {
     if (sent.has(form)) {
@@ -34,13 +38,12 @@ for (const form of document.querySelectorAll("form:not(.languages)")) {
     sent.add(form);
     for (const hide of hiders) hide();
     for (const b of form.querySelectorAll("[type=submit]")) b.setAttribute("aria-disabled", "true");
+    setTimeout(release, 10_000);
   });
   if ("now" in form.dataset) form.requestSubmit();
 }
 addEventListener("pageshow", (event) => {
-  if (!event.persisted) return;
-  sent.clear();
-  for (const b of document.querySelectorAll("[aria-disabled]")) b.removeAttribute("aria-disabled");
+  if (event.persisted) release();
 });
 
 // Backup codes and keys: copied without the blanks between their groups, and
