@@ -655,7 +655,12 @@ func (w *town) equip(c *citizen) {
 	}
 	w.ok(err)
 	c.codes = codesOn(w.t, p)
-	p, err = b.fetch(http.MethodPost, "/login/backup-codes", url.Values{"flow": {flow}, "saved": {"yes"}})
+	for range 10 { // ten hashes are much for a machine that others use
+		p, err = b.fetch(http.MethodPost, "/login/backup-codes", url.Values{"flow": {flow}, "saved": {"yes"}})
+		if verdictOf(p, err) == passed {
+			break
+		}
+	}
 	if verdictOf(p, err) != passed || !p.signedIn() {
 		w.t.Fatalf("%s could not save the codes", c.username)
 	}
