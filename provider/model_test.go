@@ -57,7 +57,7 @@ func TestFlowModel(t *testing.T) {
 
 // milestones are what a walk that proves anything must come by.
 var milestones = []string{"session", "session by two factors", "session raised", "password reset", "password changed",
-	"authenticator added", "authenticator removed", "backup code used", "code accepted", "grant", "refreshed", "userinfo"}
+	"authenticator added", "authenticator removed", "backup code used", "code accepted", "grant", "refreshed", "userinfo", "more time"}
 
 func fromEnv(t *testing.T, name string, use func(uint64)) {
 	t.Helper()

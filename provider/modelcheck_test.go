@@ -236,7 +236,7 @@ type world struct {
 // flowFacts is what a flow's own browser proved in it.
 type flowFacts struct {
 	id, browser string
-	born        time.Time
+	born, ends  time.Time
 	typed       string
 	raises      *proof // the session that it began in
 	link        string // of a reset
@@ -469,6 +469,7 @@ func (w *world) after(q *hit) {
 	w.cookies(q)
 	w.answers(q, opened)
 	w.endings(q, opened)
+	w.extended(q)
 	w.survivors()
 	w.learnFlow(q, opened)
 }
@@ -555,7 +556,7 @@ func (w *world) bound(q *hit) *flowFacts {
 		return nil
 	}
 	f := w.flows[q.value("flow")]
-	if f == nil || f.browser != q.browser || !q.at.Before(f.born.Add(time.Hour)) {
+	if f == nil || f.browser != q.browser || !q.at.Before(f.ends) {
 		return nil
 	}
 	return f
@@ -1033,6 +1034,20 @@ func (w *world) survivors() {
 
 var flowAt = regexp.MustCompile(`[?&]flow=([A-Za-z0-9_-]{43})`)
 
+// extended holds who asks for more time to what a flow may have of it.
+func (w *world) extended(q *hit) {
+	if q.path != "/login/extend" || !strings.Contains(q.to, "notice=extended") {
+		return
+	}
+	f, ends := w.bound(q), q.at.Add(flows.LoginFor)
+	if f == nil || f.link != "" || f.over || ends.After(f.born.Add(flows.LoginAtMost)) {
+		w.fail("more time", "until %s for %s", ends.Format(time.DateTime), f)
+		return
+	}
+	f.ends = ends
+	w.seen["more time"]++
+}
+
 // learnFlow notes a flow that an answer names for the first time, and what its
 // pages show.
 func (w *world) learnFlow(q *hit, opened *proof) {
@@ -1051,7 +1066,7 @@ func (w *world) learnFlow(q *hit, opened *proof) {
 		if v := q.set["__Host-mdx_browser"]; v != "" {
 			browser = v
 		}
-		f = &flowFacts{id: id, browser: browser, born: q.at, pwd: map[*soul][]time.Time{}, second: map[*soul][]time.Time{}, direct: map[*soul]bool{}}
+		f = &flowFacts{id: id, browser: browser, born: q.at, ends: q.at.Add(flows.LoginFor), pwd: map[*soul][]time.Time{}, second: map[*soul][]time.Time{}, direct: map[*soul]bool{}}
 		w.flows[id] = f
 		w.give("flow", id)
 		w.begun(q, f, opened)
