@@ -28,7 +28,7 @@ func Away(err error) bool {
 	if e, ok := errors.AsType[*modernc.Error](err); ok {
 		return awaySQLite(e.Code())
 	}
-	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) ||
+	return errors.Is(err, errStalled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) ||
 		errors.Is(err, sql.ErrTxDone) || // rolled back when its time was over
 		errors.Is(err, io.ErrUnexpectedEOF) ||
 		errors.Is(err, driver.ErrBadConn) || pgconn.SafeToRetry(err)

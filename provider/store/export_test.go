@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"time"
 )
 
@@ -27,3 +28,6 @@ func (s *Store) Do(query string, args ...any) error {
 func (s *Store) Scan(query string, to *[]byte, args ...any) error {
 	return s.read.QueryRow(query, args...).Scan(to)
 }
+
+// Occupy takes a connection of the pool until it is closed.
+func (s *Store) Occupy(ctx context.Context) (*sql.Conn, error) { return s.write.Conn(ctx) }

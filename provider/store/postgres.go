@@ -48,6 +48,8 @@ func openPostgres(ctx context.Context, c Config) (*pools, error) {
 		conf.ConnConfig.ConnectTimeout = 5 * time.Second
 	}
 	conf.PingTimeout = time.Second
+	done := &doneLast{}
+	conf.ConnConfig.Tracer = done
 	pool, err := pgxpool.NewWithConfig(ctx, conf)
 	if err != nil {
 		return nil, err
@@ -56,7 +58,8 @@ func openPostgres(ctx context.Context, c Config) (*pools, error) {
 		pool.Close()
 		return nil, unreachable(&conf.ConnConfig.Config, err)
 	}
-	d := stdlib.OpenDBFromPool(pool)
+	d := sql.OpenDB(unstalled{stdlib.GetPoolConnector(pool), done})
+	d.SetMaxIdleConns(0) // the pool keeps them
 	return &pools{write: d, read: d, close: func() error {
 		err := d.Close()
 		pool.Close()
