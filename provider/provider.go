@@ -66,6 +66,7 @@ type Provider struct {
 	engine *flows.Engine
 	oidc   *oidc
 	public http.Handler
+	door   *door
 	ready  readiness
 }
 
@@ -98,7 +99,7 @@ func New(ctx context.Context, c Config) (*Provider, error) {
 	if err := c.complete(); err != nil {
 		return nil, err
 	}
-	p := &Provider{Config: c, base: strings.TrimSuffix(c.Issuer.Path, "/")}
+	p := &Provider{Config: c, base: strings.TrimSuffix(c.Issuer.Path, "/"), door: newDoor(c.Hasher)}
 	var err error
 	if p.site, err = web.New(ctx, web.Config{
 		Templates: c.Templates, Issuer: c.Issuer, Store: c.Store, Logger: c.Logger,

@@ -11,8 +11,8 @@ import (
 )
 
 // The device cookie names the accounts that completed a sign-in in this
-// browser. It only spares them the limits that strangers at the same address
-// use up; it never stands in for a password or a second factor.
+// browser. It only spares them the limits that strangers use up, at the same
+// address and at the door; it never stands in for a password or a second factor.
 const (
 	deviceFor  = 365 * 24 * time.Hour
 	deviceMost = 10 // accounts, the newest
@@ -23,6 +23,15 @@ const (
 func (s *Site) Known(r *http.Request) func(account.ID) bool {
 	seen := s.devices(r)
 	return func(id account.ID) bool { return slices.Contains(seen, deviceKey(id)) }
+}
+
+// KnownBrowser returns a name for the account that signed in last in this
+// browser, or "" if none ever did.
+func (s *Site) KnownBrowser(r *http.Request) string {
+	if seen := s.devices(r); len(seen) > 0 {
+		return seen[0]
+	}
+	return ""
 }
 
 // Remember adds an account to those that completed a sign-in here. The browser
