@@ -212,8 +212,8 @@ func TestT15ExhaustedConnections(t *testing.T) {
 	exhausted(t, pages, tokens, ready, after, bound)
 }
 
-// exhausted wants nothing but 503s, within the time that any answer has, and not
-// to be ready. A token that is none needs no database to be refused.
+// exhausted wants nothing but 503s, within two seconds but for the few that hold
+// a connection, and not to be ready. A token that is none needs no database to be refused.
 func exhausted(t *testing.T, pages, tokens, ready *gauge, goroutines, bound int) {
 	t.Helper()
 	for _, tt := range []struct {
@@ -222,15 +222,15 @@ func exhausted(t *testing.T, pages, tokens, ready *gauge, goroutines, bound int)
 		statuses []int
 		within   time.Duration
 	}{
-		{"pages", pages, []int{503}, web.AnswerFor},
-		{"tokens", tokens, []int{503, 400}, web.AnswerFor},
-		{"/readyz", ready, []int{503}, 2 * time.Second},
+		{"pages", pages, []int{503}, web.AnswerFor + 2*time.Second},
+		{"tokens", tokens, []int{503, 400}, web.AnswerFor + 2*time.Second},
+		{"/readyz", ready, []int{503}, 4 * time.Second},
 	} {
 		if share := tt.g.share(tt.statuses...); share < 1 {
 			t.Errorf("%s: only %.1f %% of the answers are %v: %s", tt.what, 100*share, tt.statuses, tt.g)
 		}
-		if worst := tt.g.q(1); worst > tt.within+2*time.Second {
-			t.Errorf("%s: an answer took %s", tt.what, worst)
+		if p99, worst := tt.g.q(0.99), tt.g.q(1); p99 > 2100*time.Millisecond || worst > tt.within {
+			t.Errorf("%s: p99 is %s, and the slowest answer took %s", tt.what, p99, worst)
 		}
 	}
 	if goroutines > bound {

@@ -61,7 +61,7 @@ func (h *house) build(ctx context.Context, c *Config, issuer *url.URL) error {
 	if err != nil {
 		return fmt.Errorf("keys: %w", err)
 	}
-	hasher := &account.Hasher{Observe: m.Hashed}
+	hasher := &account.Hasher{Slots: hashSlots(), Observe: m.Hashed}
 	people := store.People{Store: h.store, Hasher: hasher}
 	texts, err := templates.Load()
 	if err != nil {
