@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"time"
 
@@ -27,10 +28,24 @@ func configCommand() *cobra.Command {
 				return err
 			}
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), "the configuration is good")
+			if note := c.checkpointsLogged(); note != nil {
+				fmt.Fprintln(cmd.ErrOrStderr(), "note:", note)
+			}
 			return err
 		},
 	}, "store", "issuer", "listen", "operator-listen", "log-level"))
 	return cmd
+}
+
+// checkpointsLogged reports a log that leaves the audit trail's checkpoints out,
+// by which a rewritten trail is told from the true one. It is no reason not to
+// start.
+func (c *Config) checkpointsLogged() error {
+	var level slog.Level
+	if level.UnmarshalText([]byte(c.LogLevel)) == nil && level > slog.LevelInfo {
+		return fmt.Errorf("log.level %s leaves out the audit trail's checkpoints; use info", c.LogLevel)
+	}
+	return nil
 }
 
 func doctorCommand() *cobra.Command {
@@ -82,6 +97,7 @@ func (d *doctor) examine(ctx context.Context) {
 	d.say("clock", fmt.Sprintf("%s from the store's", st.Skew().Round(time.Millisecond)), within(st.Skew(), 2*time.Second))
 	d.keys(ctx, st)
 	d.mails(ctx, st)
+	d.trail(ctx, st)
 }
 
 func within(d, most time.Duration) error {
@@ -130,6 +146,19 @@ func (d *doctor) mails(ctx context.Context, st *store.Store) {
 		err = fmt.Errorf("the oldest of %d waits since %s", queued, oldest.Round(time.Second))
 	}
 	d.say("mails", fmt.Sprintf("%d waiting", queued), err)
+}
+
+// trail wants each row of the audit trail linked, and its checkpoints logged.
+func (d *doctor) trail(ctx context.Context, st *store.Store) {
+	overdue, err := st.LinksOverdue(ctx)
+	switch {
+	case err != nil:
+	case overdue:
+		err = errors.New("rows have waited for more than a minute to be chained: is a server running?")
+	default:
+		err = d.config.checkpointsLogged()
+	}
+	d.say("audit trail", "chained", err)
 }
 
 func (d *doctor) say(what, well string, err error) {

@@ -74,6 +74,22 @@ func (c *chainer) due() (river.JobArgs, *river.InsertOpts) {
 	return job, nil
 }
 
+// linksWithin is how long a row of the trail may wait for its link before
+// somebody should look why.
+const linksWithin = time.Minute
+
+// LinksOverdue reports whether rows of the trail have waited for their links for
+// more than a minute: no server runs, or its job fails.
+func (s *Store) LinksOverdue(ctx context.Context) (bool, error) {
+	newest, err := s.newestLinked(ctx)
+	if err != nil {
+		return false, err
+	}
+	low, _ := chainBounds(newest, s.Now(), lookFar)
+	d, err := s.q.LinksDue(ctx, db.LinksDueParams{Low: low, High: idAt(s.Now().Add(-linksWithin))})
+	return d.Due, err
+}
+
 func (s *Store) newestLinked(ctx context.Context) (string, error) {
 	_, high := chainBounds("", s.Now(), 0)
 	return s.q.NewestLinked(ctx, high)

@@ -365,3 +365,25 @@ func TestChainInTheBackground(t *testing.T) {
 		r.verified()
 	})
 }
+
+// doctor asks whether the trail waits for its links.
+func TestLinksOverdue(t *testing.T) {
+	onBoth(t, func(r *rig) {
+		ctx := context.Background()
+		overdue := func(want bool, when string) {
+			r.Helper()
+			if got, err := r.LinksOverdue(ctx); got != want || err != nil {
+				r.Errorf("%s: %v, %v", when, got, err)
+			}
+		}
+		overdue(false, "no rows")
+		r.trail(3, time.Millisecond)
+		overdue(false, "rows of just now")
+		r.Move(2 * time.Minute)
+		overdue(true, "two minutes later")
+		r.ok(r.Chain(ctx, true))
+		overdue(false, "chained")
+		r.trail(1, 2*time.Minute)
+		overdue(true, "one more")
+	})
+}
