@@ -1,0 +1,60 @@
+//go:build campaign
+
+package main
+
+import (
+	"math/rand/v2"
+	"os"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// T20: the database's disk is full, again and again, under people who sign in,
+// reset and refresh. PostgreSQL ends itself when its log has no room, and a
+// supervisor starts it again; what was acknowledged is there. (SQLite's disk is
+// TestFaultAFullDiskLosesNothingAndLetsNobodyIn.)
+func TestT20AFullDiskLosesNothingAcknowledged(t *testing.T) {
+	disk, err := os.MkdirTemp("", "idp-disk-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=192m,mode=755"); err != nil {
+		t.Fatalf("a small disk needs root: %v", err)
+	}
+	t.Cleanup(func() { _, _ = syscall.Unmount(disk, syscall.MNT_DETACH), os.Remove(disk) })
+	t.TempDir() // ours stays where it is; PostgreSQL's goes to the small disk
+	t.Setenv("TMPDIR", disk)
+	s := newSite(t, siteOptions{nodes: 2})
+	town := populate(t, s)
+	town.live(10)
+	into := rand.New(rand.NewPCG(s.seed, 20))
+	fills := setting("IDP_FILLS", 10)
+	var ready []time.Duration
+	for range fills {
+		time.Sleep(time.Second + time.Duration(into.Int64N(int64(2*time.Second))))
+		free := fill(t, disk)
+		time.Sleep(2*time.Second + time.Duration(into.Int64N(int64(3*time.Second))))
+		free()
+		back := time.Now()
+		s.pg.Stop() // what is left of it
+		s.pg.Start()
+		for _, n := range s.nodes {
+			s.waitReady(n)
+		}
+		ready = append(ready, time.Since(back))
+	}
+	town.stop()
+	twice := town.reckon(0)
+	slices.Sort(ready)
+	if worst := ready[len(ready)-1]; worst > 30*time.Second {
+		t.Errorf("once they were ready only %s after there was space", worst)
+	}
+	out, err := idp(t, "audit", "verify", "--config", s.config)
+	if err != nil {
+		t.Errorf("the audit trail: %v\n%s", err, out)
+	}
+	t.Logf("T20 seed %d: %d times full, %s; ready p50 %s, max %s; mails sent twice %d; %s", s.seed, fills,
+		town.figures(), middle(ready), ready[len(ready)-1].Round(time.Millisecond), twice, out)
+}
