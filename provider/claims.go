@@ -20,17 +20,32 @@ const (
 
 var standardScopes = []string{scopeOpenID, "profile", "email", "address", "phone", scopeOffline}
 
+// fieldScopes are those of this field. Unlike the standard ones they are for
+// clients that were registered with them: what somebody does for which practice
+// is not every app's business.
+//
+//	practice   practice: the practice's id and name; roles: what they are in it;
+//	           locations: where they work, as the directory has it
+//	npi        npi: the National Provider Identifier, if its check digit is right
+var fieldScopes = []string{"practice", "npi"}
+
+// knownScopes are all of them.
+var knownScopes = slices.Concat(standardScopes, fieldScopes)
+
 // acrValues are the classes that a sign-in can reach so far, the weakest first:
 // a client that sends all of them is content with any.
 var acrValues = []string{flows.ACR1FA, flows.ACR2FA}
 
-// scopeClaims are the claims of each scope (OIDC Core section 5.4).
+// scopeClaims are the claims of each scope (OIDC Core section 5.4; fieldScopes).
 var scopeClaims = map[string][]string{
 	"profile": {"name", "family_name", "given_name", "middle_name", "nickname", "preferred_username", "profile",
 		"picture", "website", "gender", "birthdate", "zoneinfo", "locale", "updated_at"},
 	"email":   {"email", "email_verified"},
 	"address": {"address"},
 	"phone":   {"phone_number", "phone_number_verified"},
+
+	"practice": {"practice", "roles", "locations"},
+	"npi":      {"npi"},
 }
 
 // claimsOf returns what the directory knows of the person under the names, each
@@ -73,6 +88,20 @@ func claim(e *directory.Entry, name string) any {
 		return number(e.Claims[name])
 	case "address":
 		return address(e.Claims[name])
+	case "practice":
+		return practice(e)
+	case "roles":
+		if e.Role != "" {
+			return []string{e.Role}
+		}
+		return nil
+	case "locations":
+		return locations(e.Claims[name])
+	case "npi":
+		if npi, ok := e.Claims[name].(string); ok && account.ValidNPI(npi) {
+			return npi
+		}
+		return nil
 	}
 	return nonBlank(e.Claims[name])
 }
@@ -100,6 +129,34 @@ func address(v any) any {
 	for name, f := range fields {
 		if s := nonBlank(f); s != nil {
 			out[name] = s
+		}
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	return out
+}
+
+// practice names the practice that somebody belongs to; patients and attorneys
+// belong to none.
+func practice(e *directory.Entry) any {
+	if e.Practice == "" {
+		return nil
+	}
+	p := map[string]string{"id": string(e.Practice)}
+	if e.PracticeName != "" {
+		p["name"] = e.PracticeName
+	}
+	return p
+}
+
+// locations returns the texts of a list, or nil.
+func locations(v any) any {
+	var out []string
+	all, _ := v.([]any)
+	for _, one := range all {
+		if s, ok := nonBlank(one).(string); ok {
+			out = append(out, s)
 		}
 	}
 	if len(out) == 0 {

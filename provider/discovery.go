@@ -41,14 +41,14 @@ type metadata struct {
 func (o *oidc) describe() ([]byte, error) {
 	methods := []string{"client_secret_basic", "client_secret_post", "none"}
 	claims := []string{"sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash"}
-	for _, scope := range standardScopes {
+	for _, scope := range knownScopes {
 		claims = append(claims, scopeClaims[scope]...)
 	}
 	return json.Marshal(metadata{
 		Issuer:        o.issuer,
 		Authorization: o.issuer + "/authorize", Token: o.issuer + "/token", Userinfo: o.issuer + "/userinfo",
 		JWKS: o.issuer + "/jwks.json", Revocation: o.issuer + "/revoke",
-		Scopes: standardScopes, ResponseTypes: []string{"code"}, ResponseModes: []string{"query", "form_post"},
+		Scopes: knownScopes, ResponseTypes: []string{"code"}, ResponseModes: []string{"query", "form_post"},
 		GrantTypes: []string{"authorization_code", "refresh_token"}, ACRs: acrValues,
 		SubjectTypes: []string{"public"}, Algorithms: o.Algorithms,
 		AuthMethods: methods, RevokeAuthMethods: methods,

@@ -6,6 +6,11 @@
 //
 //	p, err := provider.New(ctx, provider.Config{Issuer: issuer, Store: st, …})
 //	http.ListenAndServe(addr, p)
+//
+// Beside the standard scopes there are two of this field, for clients that are
+// registered with them: practice brings the claims practice ({"id", "name"}),
+// roles (a list of owner, admin, front_desk, billing) and locations (a list of
+// names); npi brings npi, the ten digits of a National Provider Identifier.
 package provider
 
 import (

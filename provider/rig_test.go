@@ -111,11 +111,13 @@ func newRigOn(tb testing.TB, engine string) *rig {
 // populate adds Ann, who has most of the standard claims, and the clients.
 func (g *rig) populate() {
 	ctx := g.tb.Context()
-	_, err := g.st.AddPerson(ctx, store.NewPerson{ID: "ann-id", Practice: "p1", Username: "ann", Email: "ann@example.com",
+	_, err := g.st.AddPerson(ctx, store.NewPerson{ID: "ann-id", Practice: "p1", Role: "owner", Username: "ann", Email: "ann@example.com",
 		EmailVerified: true, Name: "Ann Lee", Locale: "ko-KR",
 		Claims: map[string]any{"given_name": "Ann", "family_name": "Lee", "updated_at": 1.7e9,
 			"phone_number": "+82 2 1234 5678", "phone_number_verified": true, "birthdate": "1980-01-02",
-			"address": map[string]any{"country": "KR", "locality": "Seoul"}, "email_verified": "true", "secret": "x"}}, "test")
+			"address": map[string]any{"country": "KR", "locality": "Seoul"}, "email_verified": "true", "secret": "x",
+			"npi": "1234567893"}}, "test")
+	err = errors.Join(err, g.st.AddPractice(ctx, "p1", "Riverside"))
 	for _, c := range testClients() {
 		err = errors.Join(err, g.st.PutClient(ctx, c, "test"))
 	}

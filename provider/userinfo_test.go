@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/medximity/idp/flows/directory"
+	"github.com/medximity/idp/provider/store"
 )
 
 func TestUserinfoByScope(t *testing.T) {
@@ -194,6 +195,49 @@ func TestClaimTypes(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// The claims of this field are for clients registered with their scopes.
+func TestFieldClaims(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		of   directory.Entry
+		want map[string]any
+	}{
+		{"the owner", directory.Entry{Practice: "p1", PracticeName: "Riverside", Role: "owner",
+			Claims: map[string]any{"npi": "1234567893", "locations": []any{"Main Street", "North", 7, ""}}},
+			map[string]any{"practice": map[string]string{"id": "p1", "name": "Riverside"}, "roles": []string{"owner"},
+				"locations": []string{"Main Street", "North"}, "npi": "1234567893"}},
+		{"a patient", directory.Entry{}, map[string]any{}},
+		{"an NPI with a wrong check digit", directory.Entry{Practice: "p1", Claims: map[string]any{"npi": "1234567890", "locations": "Main Street"}},
+			map[string]any{"practice": map[string]string{"id": "p1"}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if diff := cmp.Diff(tt.want, claimsOf(&tt.of, claimNames(fieldScopes))); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+
+	onBoth(t, func(t *testing.T, g *rig) {
+		told := func(scope string) map[string]any {
+			_, body := g.userinfo(g.tokens("scope", scope)["access_token"].(string))
+			return body
+		}
+		if got := answered(t, g.get(ask("scope", "openid practice"))); got.Get("error") != "invalid_scope" {
+			t.Error("a client got a scope of the field that it is not registered for")
+		}
+		g.change("web", func(c *store.Client) { c.Scopes = []string{"openid", "practice", "npi"} })
+		got := told("openid practice npi")
+		want := map[string]any{"sub": "ann-id", "npi": "1234567893", "roles": []any{"owner"},
+			"practice": map[string]any{"id": "p1", "name": "Riverside"}}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+		if got := told("openid"); len(got) != 1 {
+			t.Errorf("openid alone brings %v", got)
+		}
+	})
 }
 
 func TestDiscovery(t *testing.T) {

@@ -64,7 +64,7 @@ func findPerson(ctx context.Context, st *store.Store, name string) (*directory.E
 
 func accountAdd() *cobra.Command {
 	var p store.NewPerson
-	var practice string
+	var practice, npi string
 	var link, stdin bool
 	cmd := &cobra.Command{
 		Use: "add", Short: "Add a person", Args: cobra.NoArgs,
@@ -73,6 +73,12 @@ one: by --send-link, which mails them a link, or by Forgot Password?.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withStore(cmd, func(ctx context.Context, st *store.Store) error {
 				p.Practice = account.PracticeID(practice)
+				if npi = account.NormalNPI(npi); npi != "" {
+					if !account.ValidNPI(npi) {
+						return errors.New("--npi is not an NPI: ten digits, of which the last is a check digit")
+					}
+					p.Claims = map[string]any{"npi": npi}
+				}
 				if err := completePerson(ctx, cmd, &p, stdin); err != nil {
 					return err
 				}
@@ -96,6 +102,7 @@ one: by --send-link, which mails them a link, or by Forgot Password?.`,
 	f.StringVar(&p.Name, "name", "", "their full name")
 	f.StringVar(&p.Role, "role", "", "owner, admin, front_desk, billing or support; default none")
 	f.StringVar(&practice, "practice", "", "ID of their practice; default none")
+	f.StringVar(&npi, "npi", "", "their National Provider Identifier")
 	f.StringVar(&p.Locale, "locale", "", "language of their mails: en, ko, fr or es")
 	f.BoolVar(&link, "send-link", false, "mail them a link to choose a password")
 	f.BoolVar(&stdin, "password-stdin", false, "read a first password, to be changed at the first sign-in")

@@ -70,10 +70,14 @@ type attempt struct{ cookie, nonce, verifier string }
 type told struct{ Name, Value string }
 
 func newDemoApp(issuer, origin, base string, c clientDoc) *demoApp {
+	scopes := c.Scopes
+	if len(scopes) == 0 {
+		scopes = []string{oidc.ScopeOpenID, "profile", "email", "address", "phone"}
+	}
 	return &demoApp{
 		name: c.Name, base: base, issuer: issuer,
 		oauth: oauth2.Config{ClientID: c.ID, ClientSecret: c.Secret, RedirectURL: origin + base + "/callback",
-			Scopes: []string{oidc.ScopeOpenID, "profile", "email", "address", "phone"}},
+			Scopes: scopes},
 		begun: map[string]attempt{}, people: map[string][]told{},
 	}
 }

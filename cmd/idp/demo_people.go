@@ -74,8 +74,14 @@ func (p seededPerson) claims() map[string]any {
 	if p.npi != "" {
 		c["npi"] = p.npi
 	}
+	if p.Practice != "" {
+		c["locations"] = []string{"Riverside Main Street", "Riverside North"}
+	}
 	return c
 }
+
+// demoRecordsScopes are what patients' records want to know of who reads them.
+var demoRecordsScopes = []string{"openid", "profile", "email", "practice", "npi"}
 
 // demoClients are the demo's apps. The first is confidential, and is also for
 // scripts: it answers to any loopback port, with or without PKCE. The second is
@@ -85,7 +91,7 @@ var demoClients = [3]ClientConfig{
 		RedirectURIs: []string{"http://127.0.0.1/callback"}, PostLogoutURIs: []string{"http://127.0.0.1/"}},
 	{ID: "demo-scheduler", Name: "Riverside Scheduler", Public: true,
 		RedirectURIs: []string{"http://127.0.0.1/second/callback"}, PostLogoutURIs: []string{"http://127.0.0.1/second/"}},
-	{ID: "demo-records", Name: "Riverside Records", PKCE: "optional", RequireMFA: true,
+	{ID: "demo-records", Name: "Riverside Records", PKCE: "optional", RequireMFA: true, Scopes: demoRecordsScopes,
 		RedirectURIs: []string{"http://127.0.0.1/records/callback"}, PostLogoutURIs: []string{"http://127.0.0.1/records/"}},
 }
 

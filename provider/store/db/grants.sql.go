@@ -79,6 +79,7 @@ SELECT
 	gr.access_until, gr.refresh_until, gr.expires_at,
 	CAST(COALESCE(p.id, '') AS TEXT) AS person,
 	COALESCE(p.practice, '') AS person_practice,
+	COALESCE(pr.name, '') AS practice_name,
 	COALESCE(p.role, '') AS role,
 	COALESCE(p.username, '') AS username,
 	COALESCE(p.email, '') AS email,
@@ -92,6 +93,7 @@ SELECT
 FROM grants gr
 JOIN guards g ON g.subject = gr.account
 LEFT JOIN people p ON p.id = gr.account
+LEFT JOIN practices pr ON pr.id = p.practice
 WHERE gr.access_hash = $1 AND gr.access_until > $2
 	AND gr.revoked_at = 0 AND gr.epoch = g.epoch AND g.disabled = false
 `
@@ -119,6 +121,7 @@ type GrantByAccessRow struct {
 	ExpiresAt      int64
 	Person         string
 	PersonPractice string
+	PracticeName   string
 	Role           string
 	Username       string
 	Email          string
@@ -154,6 +157,7 @@ func (q *Queries) GrantByAccess(ctx context.Context, arg GrantByAccessParams) (G
 		&i.ExpiresAt,
 		&i.Person,
 		&i.PersonPractice,
+		&i.PracticeName,
 		&i.Role,
 		&i.Username,
 		&i.Email,

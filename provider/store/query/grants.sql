@@ -37,6 +37,7 @@ SELECT
 	gr.access_until, gr.refresh_until, gr.expires_at,
 	CAST(COALESCE(p.id, '') AS TEXT) AS person,
 	COALESCE(p.practice, '') AS person_practice,
+	COALESCE(pr.name, '') AS practice_name,
 	COALESCE(p.role, '') AS role,
 	COALESCE(p.username, '') AS username,
 	COALESCE(p.email, '') AS email,
@@ -50,6 +51,7 @@ SELECT
 FROM grants gr
 JOIN guards g ON g.subject = gr.account
 LEFT JOIN people p ON p.id = gr.account
+LEFT JOIN practices pr ON pr.id = p.practice
 WHERE gr.access_hash = @access_hash AND gr.access_until > @now
 	AND gr.revoked_at = 0 AND gr.epoch = g.epoch AND g.disabled = false;
 
