@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/medximity/idp/flows/directory"
 	"github.com/medximity/idp/provider/store"
 	"github.com/medximity/idp/provider/web"
 	"github.com/medximity/idp/templates"
@@ -41,4 +42,26 @@ func (p *Provider) formPost(w http.ResponseWriter, r *http.Request, f formPost) 
 	}
 	web.Target(r, f.Target)
 	return p.site.Render(w, r, http.StatusOK, templates.Page{Name: "form_post", App: f.App, Data: d})
+}
+
+// consent shows the page that asks what an app of others may see.
+func (p *Provider) consent(w http.ResponseWriter, r *http.Request, c consent) error {
+	d := web.ConsentPage{Site: c.Site, Scopes: web.ScopeLines(c.Scopes, knownScopes), Request: c.Request}
+	s, err := p.session(r)
+	if err != nil {
+		return err
+	}
+	switch person, err := p.Directory.Lookup(r.Context(), directory.ByID, string(s.Account)); {
+	case err == nil:
+		d.Username = person.Username
+	case !errors.Is(err, directory.ErrNotFound):
+		return err
+	}
+	web.Target(r, c.Target)
+	return p.site.Render(w, r, http.StatusOK, templates.Page{Name: "consent", App: c.App, Data: d})
+}
+
+// consented takes the person's answer.
+func (p *Provider) consented(w http.ResponseWriter, r *http.Request) error {
+	return p.explained(w, r, p.oidc.decided(w, r))
 }

@@ -13,7 +13,8 @@ import (
 
 // authorize is the authorization endpoint (RFC 6749 section 3.1):
 //
-//	GET   a good request and a session that satisfies it: a code
+//	GET   a good request and a session that satisfies it: a code, or first
+//	      the question whether an app of others may have one (consent.go)
 //	      a good request, no such session: a login flow, and resume when it ends
 //	      else: an error, to the app if that may be
 //	POST  the same, by way of GET
@@ -31,7 +32,7 @@ func (o *oidc) authorize(w http.ResponseWriter, r *http.Request) error {
 	}
 	switch v := o.satisfied(req, s); v {
 	case pass:
-		return o.answer(w, r, req, s)
+		return o.allowed(w, r, req, s)
 	case signIn:
 		return o.Begin(w, r, req.flow())
 	case anew, more:
@@ -57,7 +58,7 @@ func (o *oidc) resume(w http.ResponseWriter, r *http.Request, fr flows.Request, 
 	if o.satisfied(req, s) != pass {
 		return o.refuse(w, r, req, o.unmet(req, s))
 	}
-	return o.answer(w, r, req, s)
+	return o.allowed(w, r, req, s)
 }
 
 // answer gives the app a code. It writes nothing to the store: what the code

@@ -47,10 +47,10 @@ func (o *oidc) codeFor(grant string, req *authRequest, s *store.Session) code {
 }
 
 // grantOf returns the grant that the code becomes.
-func (o *oidc) grantOf(c *code, client string) store.Grant {
+func (o *oidc) grantOf(c *code, client *store.Client) store.Grant {
 	now := o.Now()
 	return store.Grant{
-		ID: c.Grant, Client: client, Account: c.Account, Practice: c.Practice, Epoch: c.Epoch,
+		ID: c.Grant, Client: client.ID, Asks: client.ThirdParty, Account: c.Account, Practice: c.Practice, Epoch: c.Epoch,
 		Session: []byte(c.Session), Scopes: strings.Fields(c.Scopes), AuthTime: c.AuthTime,
 		Methods: strings.Fields(c.Methods), ACR: c.ACR, Requested: c.Requested,
 		CreatedAt: now, ExpiresAt: now.Add(o.life.Family),

@@ -94,7 +94,7 @@ func (g *grants) GetAuthorizeCodeSession(ctx context.Context, sealed string, _ f
 		if string(to[:]) != c.Redirect {
 			return nil, fosite.ErrNotFound
 		}
-		grant := g.grantOf(c, w.client.ID)
+		grant := g.grantOf(c, w.client)
 		w.code, w.grant, w.used = c, &grant, account.HashSecret(sealed)
 	}
 	return w.requester(), nil

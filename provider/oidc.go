@@ -26,6 +26,7 @@ import (
 //	request.go, rules.go   what an authorization request must be
 //	satisfied.go           whether the session at hand answers it
 //	authorize.go           the answer: a code, or an error, by redirect or form
+//	consent.go             what people are asked before apps of others get one
 //	code.go, opaque.go     what codes and tokens are made of
 //	token.go, grants.go    codes and refresh tokens against tokens
 //	client.go, redirect.go who asks, and where answers may go
@@ -76,6 +77,10 @@ type oidcConfig struct {
 	StepUp func(w http.ResponseWriter, r *http.Request, s *store.Session, req flows.Request, anew bool) error
 	// FormPost shows the page that posts an answer to the app.
 	FormPost func(http.ResponseWriter, *http.Request, formPost) error
+	// Consent shows the page that asks what an app of others may see.
+	Consent func(http.ResponseWriter, *http.Request, consent) error
+	// Source names where a request came from.
+	Source func(*http.Request) account.Source
 	// Count is told how a request to an endpoint ended: "" or an error code.
 	Count func(endpoint, code string)
 	// Issued is told of every answer with tokens, by grant_type.
@@ -102,6 +107,8 @@ type grantStore interface {
 	Rotate(ctx context.Context, g *store.Grant, old []byte, t store.Tokens) error
 	RevokeGrant(ctx context.Context, id string, reason account.Reason) error
 	Secret(ctx context.Context, name string, bytes int) ([]byte, error)
+	Consent(ctx context.Context, id account.ID, client string) ([]string, error)
+	GiveConsent(ctx context.Context, by *store.Session, client string, scopes []string, from account.Source) error
 }
 
 // open assembles the OpenID half.

@@ -129,7 +129,8 @@ func New(ctx context.Context, c Config) (*Provider, error) {
 	if p.oidc, err = (oidcConfig{
 		Issuer: c.Issuer, Store: c.Store, Keys: c.Keys, Directory: c.Directory,
 		Now: c.Store.Now, Logger: c.Logger, Locales: templates.Languages(), Algorithms: c.Keys.Algorithms(),
-		Session: p.session, Begin: p.beginFor, StepUp: p.stepUpFor, FormPost: p.formPost, Count: c.Metrics.OIDC, Issued: c.Metrics.TokenIssued,
+		Session: p.session, Begin: p.beginFor, StepUp: p.stepUpFor, FormPost: p.formPost, Consent: p.consent, Source: p.site.Source,
+		Count: c.Metrics.OIDC, Issued: c.Metrics.TokenIssued,
 	}).open(ctx); err != nil {
 		return nil, fmt.Errorf("openid: %w", err)
 	}

@@ -44,6 +44,7 @@ func (p *Provider) routes() http.Handler {
 
 	page("GET /authorize", p.atDoor(p.authorize))
 	mux.Handle("POST /authorize", p.site.FromApps(p.authorize))
+	page("POST /consent", p.consented)
 	o := p.oidc
 	mux.Handle("/.well-known/openid-configuration", o.api("discovery", o.discovery))
 	mux.Handle("/.well-known/oauth-authorization-server", o.api("discovery", o.discovery))

@@ -14,7 +14,7 @@ import (
 func (p *Provider) settings() *settings.Settings {
 	return &settings.Settings{
 		Site: p.site, Store: p.Store, Directory: p.Directory,
-		Enrol:    p.enrol,
+		Enrol: p.enrol, Scopes: knownScopes,
 		Required: func(e *directory.Entry) bool { return p.engine.Requires(e) },
 	}
 }

@@ -42,6 +42,16 @@ func settingsSamples(wrong func(...string) []Problem) []sample {
 		Current             bool
 	}
 	type sessions struct{ Sessions []session }
+	type scope struct {
+		Name  string
+		Known bool
+	}
+	type app struct {
+		Client, Name string
+		Scopes       []scope
+		Given        time.Time
+	}
+	type apps struct{ Apps []app }
 	type line struct {
 		What   string
 		At     time.Time
@@ -74,7 +84,7 @@ func settingsSamples(wrong func(...string) []Problem) []sample {
 		"session_ended", "grant_revoked", "account_disabled", "account_enabled", "second_factor_added",
 		"second_factor_removed", "second_factor_reset", "second_factor_held", "second_factor_released",
 		"backup_codes_made", "backup_code_used", "email_change_asked", "email_changed", "email_change_cancelled",
-		"disavowed", "stepped_up", "language_changed", "support_asked", "account_added"} {
+		"disavowed", "stepped_up", "language_changed", "consent_given", "consent_withdrawn", "support_asked", "account_added"} {
 		lines = append(lines, line{What: what, At: noon, Source: "192.0.2.7"})
 	}
 	lines[4].Source, lines[4].Other = "", true
@@ -129,6 +139,9 @@ func settingsSamples(wrong func(...string) []Problem) []sample {
 		{"", Page{Name: "sessions", Data: sessions{[]session{
 			{"s1", "Firefox on Windows", "192.0.2.7", noon, noon, true},
 			{"s2", "Safari on iPhone", "2001:db8::7", noon, noon, false}, {"s3", "", "", noon, noon, false}}}}},
+		{"", Page{Name: "apps", Data: apps{[]app{{"law", "Harbor Law", []scope{{"openid", true}, {"npi", true}, {"files.read", false}}, noon},
+			{"fit", "Fit & Well", []scope{{"openid", true}}, noon}}}}},
+		{"none", Page{Name: "apps", Notice: "Done.", Data: apps{}}},
 		{"one", Page{Name: "sessions", Data: sessions{[]session{{"s1", "Firefox on Windows", "", noon, noon, true}}}}},
 		{"", Page{Name: "activity", Data: activity{lines}}},
 		{"none", Page{Name: "activity", Data: activity{}}},

@@ -54,7 +54,19 @@ func samples() []sample {
 		App, Action string
 		Fields      []field
 	}
+	type scope struct {
+		Name  string
+		Known bool
+	}
+	type consent struct {
+		Username, Site string
+		Scopes         []scope
+		Request        string
+	}
+	all := []scope{{"openid", true}, {"profile", true}, {"email", true}, {"address", true}, {"phone", true}, {"practice", true},
+		{"npi", true}, {"offline_access", true}, {"files.read", false}}
 	return append(settingsSamples(wrong), []sample{
+		{"", Page{Name: "consent", App: "Harbor Law", Data: consent{"grace", "files.harbor.example", all, "r1"}}},
 		{"first visit", Page{Name: "login", Step: "identify", Flow: "f1", App: "Chart", Data: signIn{App: "Chart"}}},
 		{"after saving a password", Page{Name: "login", Step: "identify", Flow: "f1", Notice: "Saved.", Data: signIn{}}},
 		{"wrong password", Page{Name: "login", Step: "password", Flow: "f1", App: "Chart", Problems: wrong(""),

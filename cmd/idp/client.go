@@ -52,6 +52,7 @@ func clientAdd() *cobra.Command {
 	f.StringVar(&c.Algorithm, "alg", "", "algorithm of its ID tokens; default RS256")
 	f.BoolVar(&c.ClaimsInIDToken, "claims-in-id-token", false, "put claims into the ID token too, for brokers")
 	f.BoolVar(&c.RequireMFA, "require-mfa", false, "its people sign in with two factors")
+	f.BoolVar(&c.ThirdParty, "third-party", false, "others run it: people are asked what it may see")
 	return cmd
 }
 
@@ -155,7 +156,7 @@ func (c ClientConfig) client() registration {
 		ID: c.ID, Name: c.Name, Public: c.Public, RedirectURIs: c.RedirectURIs, PostLogoutURIs: c.PostLogoutURIs,
 		AuthMethods: []string{"client_secret_basic", "client_secret_post"}, PKCEOptional: c.PKCE == "optional" && !c.Public,
 		Algorithm: c.Algorithm, Scopes: c.Scopes, ClaimsInIDToken: c.ClaimsInIDToken,
-		RequireMFA: c.RequireMFA,
+		RequireMFA: c.RequireMFA, ThirdParty: c.ThirdParty,
 	}
 	or(&sc.Name, sc.ID)
 	or(&sc.Algorithm, "RS256")

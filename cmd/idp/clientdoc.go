@@ -22,6 +22,7 @@ type clientDoc struct {
 	Algorithm       string   `json:"id_token_signed_response_alg"`
 	ClaimsInIDToken bool     `json:"claims_in_id_token"`
 	RequireMFA      bool     `json:"require_mfa"`
+	ThirdParty      bool     `json:"third_party"`
 	Scopes          []string `json:"scopes,omitempty"`
 	FromConfig      bool     `json:"from_config"`
 }
@@ -31,7 +32,7 @@ func document(c store.Client, secret string) clientDoc {
 		ID: c.ID, Secret: secret, Name: c.Name, Public: c.Public, RedirectURIs: c.RedirectURIs,
 		PostLogoutURIs: c.PostLogoutURIs, PKCE: "required", Algorithm: c.Algorithm,
 		ClaimsInIDToken: c.ClaimsInIDToken, Scopes: c.Scopes, FromConfig: c.FromConfig,
-		RequireMFA: c.RequireMFA,
+		RequireMFA: c.RequireMFA, ThirdParty: c.ThirdParty,
 	}
 	if c.PKCEOptional {
 		d.PKCE = "optional"
@@ -64,6 +65,7 @@ func printClient(cmd *cobra.Command, c store.Client, secret string) error {
 	line("algorithm", d.Algorithm)
 	line("claims_in_id_token", fmt.Sprint(d.ClaimsInIDToken))
 	line("require_mfa", fmt.Sprint(d.RequireMFA))
+	line("third_party", fmt.Sprint(d.ThirdParty))
 	return w.Flush()
 }
 

@@ -139,6 +139,9 @@ type ClientConfig struct {
 	// RequireMFA has its people sign in with two factors. Who has no second
 	// one sets it up on the way. Default false.
 	RequireMFA bool `koanf:"require_mfa"`
+	// ThirdParty apps are run by others: people are asked once what they may
+	// see, and can take it back. Default false.
+	ThirdParty bool `koanf:"third_party"`
 }
 
 // fill puts defaults where nothing was said.

@@ -33,7 +33,7 @@ func openDemoApps(issuer string, clients []clientDoc, addr string) (*demoApps, e
 	}
 	a := &demoApps{url: "http://" + l.Addr().String(), http: l}
 	apps := []*demoApp{newDemoApp(issuer, a.url, "", clients[0]), newDemoApp(issuer, a.url, "/second", clients[1]),
-		newDemoApp(issuer, a.url, "/records", clients[2])}
+		newDemoApp(issuer, a.url, "/records", clients[2]), newDemoApp(issuer, a.url, "/law", clients[3])}
 	mux := http.NewServeMux()
 	for _, app := range apps {
 		app.others = slices.DeleteFunc(slices.Clone(apps), func(o *demoApp) bool { return o == app })

@@ -86,13 +86,16 @@ var demoRecordsScopes = []string{"openid", "profile", "email", "practice", "npi"
 // demoClients are the demo's apps. The first is confidential, and is also for
 // scripts: it answers to any loopback port, with or without PKCE. The second is
 // public, as one on a phone. The third, patients' records, wants two factors.
-var demoClients = [3]ClientConfig{
+// The fourth is an attorney's: people are asked what it may see.
+var demoClients = [4]ClientConfig{
 	{ID: "demo-chart", Name: "Riverside Chart", PKCE: "optional",
 		RedirectURIs: []string{"http://127.0.0.1/callback"}, PostLogoutURIs: []string{"http://127.0.0.1/"}},
 	{ID: "demo-scheduler", Name: "Riverside Scheduler", Public: true,
 		RedirectURIs: []string{"http://127.0.0.1/second/callback"}, PostLogoutURIs: []string{"http://127.0.0.1/second/"}},
 	{ID: "demo-records", Name: "Riverside Records", PKCE: "optional", RequireMFA: true, Scopes: demoRecordsScopes,
 		RedirectURIs: []string{"http://127.0.0.1/records/callback"}, PostLogoutURIs: []string{"http://127.0.0.1/records/"}},
+	{ID: "demo-law", Name: "Harbor Law Files", PKCE: "optional", ThirdParty: true, Scopes: []string{"openid", "profile", "email", "npi"},
+		RedirectURIs: []string{"http://127.0.0.1/law/callback"}, PostLogoutURIs: []string{"http://127.0.0.1/law/"}},
 }
 
 // seededApp is an app as the JSON line names it.

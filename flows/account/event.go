@@ -33,15 +33,17 @@ const (
 	EmailCancelled   Kind = "email_change_cancelled" // by either, or given up
 	Disavowed        Kind = "disavowed"              // "this was not me": everything proven is void
 	LanguageChanged  Kind = "language_changed"
-	SessionEnded     Kind = "session_ended"    // Reason says why
-	GrantRevoked     Kind = "grant_revoked"    // a family of tokens died; Reason says why
-	AccountAdded     Kind = "account_added"    // by an operator
-	AccountDisabled  Kind = "account_disabled" // by an operator
-	AccountEnabled   Kind = "account_enabled"  // by an operator
-	SupportAsked     Kind = "support_asked"    // the contact form was sent
-	KeysRotated      Kind = "keys_rotated"     // a new signing key signs
-	ClientChanged    Kind = "client_changed"   // by an operator; Reason says how
-	PracticeChanged  Kind = "practice_changed" // by an operator: what it demands of its people
+	ConsentGiven     Kind = "consent_given"     // to an app of others; Step is its client_id
+	ConsentWithdrawn Kind = "consent_withdrawn" // from it
+	SessionEnded     Kind = "session_ended"     // Reason says why
+	GrantRevoked     Kind = "grant_revoked"     // a family of tokens died; Reason says why
+	AccountAdded     Kind = "account_added"     // by an operator
+	AccountDisabled  Kind = "account_disabled"  // by an operator
+	AccountEnabled   Kind = "account_enabled"   // by an operator
+	SupportAsked     Kind = "support_asked"     // the contact form was sent
+	KeysRotated      Kind = "keys_rotated"      // a new signing key signs
+	ClientChanged    Kind = "client_changed"    // by an operator; Reason says how
+	PracticeChanged  Kind = "practice_changed"  // by an operator: what it demands of its people
 )
 
 // Reason qualifies an event. The set is closed, since each is a label value.

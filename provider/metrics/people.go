@@ -174,7 +174,7 @@ func kinds() []string {
 		account.KeysRotated, account.ClientChanged, account.PracticeChanged, account.SteppedUp, account.CodeAccepted,
 		account.SecondAdded, account.SecondRemoved, account.SecondReset, account.SecondHeld, account.BackupMade,
 		account.BackupVoided, account.BackupUsed, account.EmailAsked, account.EmailChanged, account.EmailCancelled,
-		account.Disavowed, account.LanguageChanged} {
+		account.Disavowed, account.LanguageChanged, account.ConsentGiven, account.ConsentWithdrawn} {
 		text = append(text, string(k))
 	}
 	return text

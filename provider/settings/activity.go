@@ -52,6 +52,7 @@ func what(a store.Activity) string {
 		account.SecondAdded, account.SecondRemoved, account.SecondReset, account.SecondHeld,
 		account.BackupMade, account.BackupVoided, account.BackupUsed,
 		account.EmailChanged, account.EmailCancelled, account.Disavowed, account.LanguageChanged,
+		account.ConsentGiven, account.ConsentWithdrawn,
 		account.AccountAdded, account.AccountDisabled, account.AccountEnabled, account.SupportAsked:
 		return string(a.Kind)
 	}

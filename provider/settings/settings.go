@@ -23,6 +23,8 @@ type Settings struct {
 	// Enrol sends the browser to a flow that changes how the account is proven,
 	// and comes back to the page of ours.
 	Enrol func(w http.ResponseWriter, r *http.Request, s *store.Session, c flows.Change, back string) error
+	// Scopes are those that have words.
+	Scopes []string
 	// Required reports whether the person must have a second factor.
 	Required func(*directory.Entry) bool
 }
@@ -55,6 +57,8 @@ func (s *Settings) Routes() []Route {
 		{"POST /account/sessions/end", SignedIn, sessions, s.end},
 		{"POST /account/sessions/end-others", SignedIn, sessions, s.endOthers},
 		{"GET /account/activity", SignedIn, "", s.activity},
+		{"GET /account/apps", SignedIn, "", s.apps},
+		{"POST /account/apps/withdraw", SignedIn, "/account/apps", s.withdraw},
 
 		{"GET /account/email", Fresh, "", s.ownProfile(s.email)},
 		{"POST /account/email", Fresh, email, s.ownProfile(s.askEmail)},
@@ -110,7 +114,7 @@ func query(notice string) string {
 // notices are all that a page may be asked to tell: a link to it cannot put
 // other words there.
 var notices = [...]string{"password_changed", "authenticator_added", "authenticator_removed", "codes_made",
-	"session_ended", "sessions_ended", "language_saved", "email_withdrawn"}
+	"session_ended", "sessions_ended", "language_saved", "email_withdrawn", "app_withdrawn"}
 
 // notice returns the words for what has just been done, or "".
 func (s *Settings) notice(r *http.Request) string {

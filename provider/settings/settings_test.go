@@ -306,7 +306,8 @@ var kinds = []account.Kind{account.SignedIn, account.SteppedUp, account.SignInFa
 	account.LockCleared, account.PasswordDisabled, account.PasswordChanged, account.ResetRequested, account.ResetOpened,
 	account.ResetCompleted, account.ResetCancelled, account.CodeAccepted, account.SecondAdded, account.SecondRemoved,
 	account.SecondReset, account.SecondHeld, account.BackupMade, account.BackupVoided, account.BackupUsed, account.EmailAsked,
-	account.EmailChanged, account.EmailCancelled, account.Disavowed, account.LanguageChanged, account.SessionEnded,
+	account.EmailChanged, account.EmailCancelled, account.Disavowed, account.LanguageChanged, account.ConsentGiven,
+	account.ConsentWithdrawn, account.SessionEnded,
 	account.GrantRevoked, account.AccountAdded, account.AccountDisabled, account.AccountEnabled, account.SupportAsked,
 	account.KeysRotated, account.ClientChanged, account.PracticeChanged}
 
@@ -331,7 +332,7 @@ func TestActivityHasWords(t *testing.T) {
 			t.Errorf("no words for %s", key)
 		}
 	}
-	if len(keys) != len(notices)+29 {
+	if len(keys) != len(notices)+31 {
 		t.Errorf("%d keys", len(keys))
 	}
 }

@@ -32,6 +32,7 @@ type Client struct {
 	Scopes          []string `json:"scopes,omitempty"`    // "" are the standard ones
 	ClaimsInIDToken bool     `json:"claims_in_id_token,omitempty"`
 	RequireMFA      bool     `json:"require_mfa,omitempty"` // its people sign in with two factors
+	ThirdParty      bool     `json:"third_party,omitempty"` // others run it: people are asked what it may see
 }
 
 // What happened to a client, as ClientChanged says it.
@@ -156,7 +157,7 @@ func (s *Store) RemoveClient(ctx context.Context, id, actor string) error {
 		}
 		t.tell(account.Event{Kind: account.ClientChanged, Subject: id, Actor: actor,
 			Reason: clientRemoved})
-		return nil
+		return t.DropConsents(ctx, id)
 	})
 	s.clients.put(id, nil)
 	return err

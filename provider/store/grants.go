@@ -35,6 +35,7 @@ type Grant struct {
 	Methods   []string // RFC 8176
 	ACR       string
 	Requested string // the claims parameter
+	Asks      bool   // the client needs the person's consent; of a redemption only
 
 	CreatedAt    time.Time
 	AccessUntil  time.Time // of the current access token
@@ -61,6 +62,7 @@ func (s *Store) RedeemCode(ctx context.Context, g Grant, code []byte, t Tokens) 
 		Methods: strings.Join(g.Methods, " "), Acr: g.ACR, Requested: g.Requested,
 		AccessUntil: micros(t.AccessUntil), RefreshUntil: micros(t.RefreshUntil),
 		CreatedAt: micros(g.CreatedAt), ExpiresAt: micros(g.ExpiresAt), Now: micros(s.Now()),
+		Asks: g.Asks, Consented: g.Client,
 	})
 	if err != nil {
 		return fmt.Errorf("store: redeem code: %w", err)

@@ -186,6 +186,8 @@ func again(r *http.Request, p templates.Page) string {
 	switch {
 	case p.Name == "form_post": // shows a code, once
 		return ""
+	case p.Name == "consent" && r.Method == http.MethodPost: // the end of a sign-in, which is over
+		return ""
 	case r.Method == http.MethodGet || r.Method == http.MethodHead:
 		return r.URL.RequestURI()
 	}

@@ -1,6 +1,9 @@
 package web
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // The data of pages that belong to no step. Each is named after its file in
 // templates/page.
@@ -44,6 +47,41 @@ type SupportSentPage struct {
 
 // HomePage is shown to whoever is signed in and goes nowhere.
 type HomePage struct{ Username string }
+
+// ConsentPage asks what an app of others may see.
+type ConsentPage struct {
+	Username string // whose account it would see
+	Site     string // the host that the answer goes to
+	Scopes   []ScopeLine
+	Request  string // sealed
+}
+
+// ScopeLine is one thing that an app may see: in words if we know it, by its
+// name if it is the app's own.
+type ScopeLine struct {
+	Name  string
+	Known bool
+}
+
+// ScopeLines returns a line for each scope.
+func ScopeLines(scopes, known []string) []ScopeLine {
+	lines := make([]ScopeLine, len(scopes))
+	for i, s := range scopes {
+		lines[i] = ScopeLine{s, slices.Contains(known, s)}
+	}
+	return lines
+}
+
+// AppsPage lists the apps of others that may see something.
+type AppsPage struct{ Apps []AppLine }
+
+// AppLine is one of them.
+type AppLine struct {
+	Client string // its client_id
+	Name   string
+	Scopes []ScopeLine
+	Given  time.Time
+}
 
 // StalePage leads on from a form that was answered, or is out of date.
 type StalePage struct{ Expired bool }

@@ -221,6 +221,8 @@ JOIN guards g ON g.subject = s.account
 WHERE s.id = $15 AND s.account = $16 AND s.expires_at > $17
 	AND s.epoch = $18 AND g.epoch = s.epoch
 	AND g.disabled = false AND g.locked_until <= $17
+	AND (CAST($19 AS BOOLEAN) = false OR EXISTS (SELECT 1 FROM consents c
+		WHERE c.account = s.account AND c.client = $20))
 ON CONFLICT DO NOTHING
 `
 
@@ -243,9 +245,12 @@ type RedeemCodeParams struct {
 	Account      string
 	Now          int64
 	Epoch        int64
+	Asks         bool
+	Consented    string
 }
 
-// No row: the code was used before, or its session or account is over. A
+// No row: the code was used before, its session or account is over, or consent
+// was withdrawn from an app that asks for it. A
 // timed lock stops codes too, though not the refresh of what was given out.
 // s.id only tells PostgreSQL that the hashes are bytea: a CAST would, but makes
 // SQLite turn them into numbers.
@@ -269,6 +274,8 @@ func (q *Queries) RedeemCode(ctx context.Context, arg RedeemCodeParams) (int64, 
 		arg.Account,
 		arg.Now,
 		arg.Epoch,
+		arg.Asks,
+		arg.Consented,
 	)
 	if err != nil {
 		return 0, err

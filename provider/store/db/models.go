@@ -62,6 +62,13 @@ type Client struct {
 	UpdatedAt  int64
 }
 
+type Consent struct {
+	Account string
+	Client  string
+	Scopes  string
+	GivenAt int64
+}
+
 type Disavowal struct {
 	Hash      []byte
 	Account   string

@@ -1,5 +1,6 @@
 -- name: RedeemCode :execrows
--- No row: the code was used before, or its session or account is over. A
+-- No row: the code was used before, its session or account is over, or consent
+-- was withdrawn from an app that asks for it. A
 -- timed lock stops codes too, though not the refresh of what was given out.
 -- s.id only tells PostgreSQL that the hashes are bytea: a CAST would, but makes
 -- SQLite turn them into numbers.
@@ -23,6 +24,8 @@ JOIN guards g ON g.subject = s.account
 WHERE s.id = @session AND s.account = @account AND s.expires_at > @now
 	AND s.epoch = @epoch AND g.epoch = s.epoch
 	AND g.disabled = false AND g.locked_until <= @now
+	AND (CAST(@asks AS BOOLEAN) = false OR EXISTS (SELECT 1 FROM consents c
+		WHERE c.account = s.account AND c.client = @consented))
 ON CONFLICT DO NOTHING;
 
 -- name: GrantOfCode :one
