@@ -69,7 +69,7 @@ func (i idTokens) PopulateTokenEndpointResponse(ctx context.Context, r fosite.Ac
 		Issuer: i.issuer, Subject: s.grant.Account, Audience: w.client.ID,
 		Expires: now.Add(i.life.ID).Unix(), IssuedAt: now.Unix(), AuthTime: s.grant.AuthTime.Unix(),
 		Nonce: s.nonce, ACR: s.grant.ACR, AMR: s.grant.Methods,
-		Session: store.Session{ID: s.grant.Session}.SID(),
+		Session: s.grant.SID(),
 		AtHash:  atHash(algorithm(w.client), resp.GetAccessToken()),
 	}
 	payload, err := w.payload(t, r.GetGrantedScopes())

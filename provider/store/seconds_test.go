@@ -229,6 +229,15 @@ func TestARaisedSessionKeepsItsApps(t *testing.T) {
 		if r.live(token) || !raised.AuthTime.Equal(s.AuthTime) || !r.works(app) || len(r.told(account.SteppedUp)) != 1 {
 			r.Errorf("old %v, auth_time %v of %v, app %v", r.live(token), raised.AuthTime, s.AuthTime, r.works(app))
 		}
+		g, _, err := r.GrantByAccess(ctx, app)
+		r.ok(err)
+		next := r.family(n.Token)
+		r.ok(r.RedeemCode(ctx, &next, []byte("code"), r.tokens()))
+		for who, sid := range map[string]string{"the session": raised.SID(), "its app": g.SID(), "an app since": next.SID()} {
+			if sid != s.SID() {
+				r.Errorf("%s has the sid %s, not %s", who, sid, s.SID())
+			}
+		}
 		r.ok(r.EndSession(ctx, n.Token, account.SignedOut))
 		if r.works(app) {
 			r.Error("signed out, and its app goes on")

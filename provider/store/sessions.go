@@ -22,6 +22,7 @@ const seenEvery = 5 * time.Minute
 // Session is a browser that is signed in.
 type Session struct {
 	ID        []byte // SHA-256 of the cookie's secret
+	Root      []byte // the ID that it began with, before any step-up
 	Account   account.ID
 	Practice  account.PracticeID
 	Epoch     int64
@@ -36,8 +37,10 @@ type Session struct {
 }
 
 // SID names the session to apps (`sid`, OpenID Connect Front-Channel Logout
-// section 3). It cannot be turned back into the token.
-func (s Session) SID() string { return base64.RawURLEncoding.EncodeToString(s.ID[:16]) }
+// section 3), for all its life. It cannot be turned back into the token.
+func (s Session) SID() string { return sidOf(s.Root) }
+
+func sidOf(root []byte) string { return base64.RawURLEncoding.EncodeToString(root[:16]) }
 
 // Session returns the live session of a token, or ErrNoSession.
 func (s *Store) Session(ctx context.Context, token string) (*Session, error) {
@@ -61,7 +64,7 @@ func (s *Store) Session(ctx context.Context, token string) (*Session, error) {
 
 func sessionOf(r db.SessionRow) (*Session, error) {
 	s := &Session{
-		ID: r.ID, Account: account.ID(r.Account), Practice: account.PracticeID(r.Practice),
+		ID: r.ID, Root: r.Root, Account: account.ID(r.Account), Practice: account.PracticeID(r.Practice),
 		Epoch: r.Epoch, AuthTime: at(r.AuthTime), ACR: r.Acr, Device: r.Device, Address: r.Address,
 		CreatedAt: at(r.CreatedAt), SeenAt: at(r.SeenAt), ExpiresAt: at(r.ExpiresAt),
 	}

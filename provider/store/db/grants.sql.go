@@ -14,6 +14,7 @@ SELECT
 	gr.id, gr.client, gr.account, gr.practice, gr.epoch, gr.session, gr.scopes,
 	gr.auth_time, gr.methods, gr.acr, gr.requested, gr.created_at,
 	gr.access_until, gr.refresh_until, gr.expires_at, gr.refresh_hash,
+	COALESCE(gr.root, gr.session) AS root,
 	CAST(gr.revoked_at = 0 AND gr.expires_at > $1 AND gr.epoch = g.epoch
 		AND g.disabled = false AS BOOLEAN) AS live
 FROM grants gr
@@ -43,6 +44,7 @@ type GrantRow struct {
 	RefreshUntil int64
 	ExpiresAt    int64
 	RefreshHash  []byte
+	Root         []byte
 	Live         bool
 }
 
@@ -67,6 +69,7 @@ func (q *Queries) Grant(ctx context.Context, arg GrantParams) (GrantRow, error) 
 		&i.RefreshUntil,
 		&i.ExpiresAt,
 		&i.RefreshHash,
+		&i.Root,
 		&i.Live,
 	)
 	return i, err
@@ -77,6 +80,7 @@ SELECT
 	gr.id, gr.client, gr.account, gr.practice, gr.epoch, gr.session, gr.scopes,
 	gr.auth_time, gr.methods, gr.acr, gr.requested, gr.created_at,
 	gr.access_until, gr.refresh_until, gr.expires_at,
+	COALESCE(gr.root, gr.session) AS root,
 	CAST(COALESCE(p.id, '') AS TEXT) AS person,
 	COALESCE(p.practice, '') AS person_practice,
 	COALESCE(p.role, '') AS role,
@@ -117,6 +121,7 @@ type GrantByAccessRow struct {
 	AccessUntil    int64
 	RefreshUntil   int64
 	ExpiresAt      int64
+	Root           []byte
 	Person         string
 	PersonPractice string
 	Role           string
@@ -152,6 +157,7 @@ func (q *Queries) GrantByAccess(ctx context.Context, arg GrantByAccessParams) (G
 		&i.AccessUntil,
 		&i.RefreshUntil,
 		&i.ExpiresAt,
+		&i.Root,
 		&i.Person,
 		&i.PersonPractice,
 		&i.Role,
@@ -180,8 +186,8 @@ func (q *Queries) GrantOfCode(ctx context.Context, codeHash []byte) (string, err
 }
 
 const moveGrants = `-- name: MoveGrants :exec
-UPDATE grants SET session = $1
-WHERE account = $2 AND session = $3 AND revoked_at = 0
+UPDATE grants SET session = $1, root = COALESCE(root, session)
+WHERE account = $2 AND session = $3
 `
 
 type MoveGrantsParams struct {
@@ -190,17 +196,18 @@ type MoveGrantsParams struct {
 	FromSession []byte
 }
 
-// A session that was raised has another id; what came from it is still its own.
+// A session that was raised has another id; what came from it is still its own,
+// and goes by the name that apps know.
 func (q *Queries) MoveGrants(ctx context.Context, arg MoveGrantsParams) error {
 	_, err := q.db.ExecContext(ctx, moveGrants, arg.ToSession, arg.Account, arg.FromSession)
 	return err
 }
 
-const redeemCode = `-- name: RedeemCode :execrows
+const redeemCode = `-- name: RedeemCode :one
 INSERT INTO grants (
 	id, client, account, practice, epoch, session, code_hash, access_hash,
 	refresh_hash, scopes, auth_time, methods, acr, requested, created_at,
-	access_until, refresh_until, expires_at
+	access_until, refresh_until, expires_at, root
 )
 SELECT
 	$1, CAST($2 AS TEXT), s.account, s.practice, s.epoch, s.id,
@@ -211,13 +218,14 @@ SELECT
 	CAST($7 AS BIGINT), CAST($8 AS TEXT), CAST($9 AS TEXT),
 	CAST($10 AS TEXT), CAST($11 AS BIGINT),
 	CAST($12 AS BIGINT), CAST($13 AS BIGINT),
-	CAST($14 AS BIGINT)
+	CAST($14 AS BIGINT), COALESCE(s.root, s.id)
 FROM sessions s
 JOIN guards g ON g.subject = s.account
 WHERE s.id = $15 AND s.account = $16 AND s.expires_at > $17
 	AND s.epoch = $18 AND g.epoch = s.epoch
 	AND g.disabled = false AND g.locked_until <= $17
 ON CONFLICT DO NOTHING
+RETURNING root
 `
 
 type RedeemCodeParams struct {
@@ -245,8 +253,8 @@ type RedeemCodeParams struct {
 // timed lock stops codes too, though not the refresh of what was given out.
 // s.id only tells PostgreSQL that the hashes are bytea: a CAST would, but makes
 // SQLite turn them into numbers.
-func (q *Queries) RedeemCode(ctx context.Context, arg RedeemCodeParams) (int64, error) {
-	result, err := q.db.ExecContext(ctx, redeemCode,
+func (q *Queries) RedeemCode(ctx context.Context, arg RedeemCodeParams) ([]byte, error) {
+	row := q.db.QueryRowContext(ctx, redeemCode,
 		arg.ID,
 		arg.Client,
 		arg.CodeHash,
@@ -266,10 +274,9 @@ func (q *Queries) RedeemCode(ctx context.Context, arg RedeemCodeParams) (int64, 
 		arg.Now,
 		arg.Epoch,
 	)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
+	var root []byte
+	err := row.Scan(&root)
+	return root, err
 }
 
 const revokeGrant = `-- name: RevokeGrant :one

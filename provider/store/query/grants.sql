@@ -1,4 +1,4 @@
--- name: RedeemCode :execrows
+-- name: RedeemCode :one
 -- No row: the code was used before, or its session or account is over. A
 -- timed lock stops codes too, though not the refresh of what was given out.
 -- s.id only tells PostgreSQL that the hashes are bytea: a CAST would, but makes
@@ -6,7 +6,7 @@
 INSERT INTO grants (
 	id, client, account, practice, epoch, session, code_hash, access_hash,
 	refresh_hash, scopes, auth_time, methods, acr, requested, created_at,
-	access_until, refresh_until, expires_at
+	access_until, refresh_until, expires_at, root
 )
 SELECT
 	@id, CAST(@client AS TEXT), s.account, s.practice, s.epoch, s.id,
@@ -17,13 +17,14 @@ SELECT
 	CAST(@auth_time AS BIGINT), CAST(@methods AS TEXT), CAST(@acr AS TEXT),
 	CAST(@requested AS TEXT), CAST(@created_at AS BIGINT),
 	CAST(@access_until AS BIGINT), CAST(@refresh_until AS BIGINT),
-	CAST(@expires_at AS BIGINT)
+	CAST(@expires_at AS BIGINT), COALESCE(s.root, s.id)
 FROM sessions s
 JOIN guards g ON g.subject = s.account
 WHERE s.id = @session AND s.account = @account AND s.expires_at > @now
 	AND s.epoch = @epoch AND g.epoch = s.epoch
 	AND g.disabled = false AND g.locked_until <= @now
-ON CONFLICT DO NOTHING;
+ON CONFLICT DO NOTHING
+RETURNING root;
 
 -- name: GrantOfCode :one
 SELECT id FROM grants WHERE code_hash = @code_hash;
@@ -35,6 +36,7 @@ SELECT
 	gr.id, gr.client, gr.account, gr.practice, gr.epoch, gr.session, gr.scopes,
 	gr.auth_time, gr.methods, gr.acr, gr.requested, gr.created_at,
 	gr.access_until, gr.refresh_until, gr.expires_at,
+	COALESCE(gr.root, gr.session) AS root,
 	CAST(COALESCE(p.id, '') AS TEXT) AS person,
 	COALESCE(p.practice, '') AS person_practice,
 	COALESCE(p.role, '') AS role,
@@ -59,6 +61,7 @@ SELECT
 	gr.id, gr.client, gr.account, gr.practice, gr.epoch, gr.session, gr.scopes,
 	gr.auth_time, gr.methods, gr.acr, gr.requested, gr.created_at,
 	gr.access_until, gr.refresh_until, gr.expires_at, gr.refresh_hash,
+	COALESCE(gr.root, gr.session) AS root,
 	CAST(gr.revoked_at = 0 AND gr.expires_at > @now AND gr.epoch = g.epoch
 		AND g.disabled = false AS BOOLEAN) AS live
 FROM grants gr
@@ -84,9 +87,10 @@ WHERE id = @id AND revoked_at = 0
 RETURNING account, practice;
 
 -- name: MoveGrants :exec
--- A session that was raised has another id; what came from it is still its own.
-UPDATE grants SET session = @to_session
-WHERE account = @account AND session = @from_session AND revoked_at = 0;
+-- A session that was raised has another id; what came from it is still its own,
+-- and goes by the name that apps know.
+UPDATE grants SET session = @to_session, root = COALESCE(root, session)
+WHERE account = @account AND session = @from_session;
 
 -- name: RevokeGrantsOf :execrows
 -- The families that came from one session.
