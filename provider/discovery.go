@@ -17,6 +17,7 @@ type metadata struct {
 	Userinfo          string   `json:"userinfo_endpoint"`
 	JWKS              string   `json:"jwks_uri"`
 	Revocation        string   `json:"revocation_endpoint"`
+	EndSession        string   `json:"end_session_endpoint"`
 	Scopes            []string `json:"scopes_supported"`
 	ResponseTypes     []string `json:"response_types_supported"`
 	ResponseModes     []string `json:"response_modes_supported"`
@@ -48,7 +49,8 @@ func (o *oidc) describe() ([]byte, error) {
 		Issuer:        o.issuer,
 		Authorization: o.issuer + "/authorize", Token: o.issuer + "/token", Userinfo: o.issuer + "/userinfo",
 		JWKS: o.issuer + "/jwks.json", Revocation: o.issuer + "/revoke",
-		Scopes: standardScopes, ResponseTypes: []string{"code"}, ResponseModes: []string{"query", "form_post"},
+		EndSession: o.issuer + "/end-session",
+		Scopes:     standardScopes, ResponseTypes: []string{"code"}, ResponseModes: []string{"query", "form_post"},
 		GrantTypes: []string{"authorization_code", "refresh_token"}, ACRs: acrValues,
 		SubjectTypes: []string{"public"}, Algorithms: o.Algorithms,
 		AuthMethods: methods, RevokeAuthMethods: methods,

@@ -30,6 +30,7 @@ import (
 //	token.go, grants.go    codes and refresh tokens against tokens
 //	client.go, redirect.go who asks, and where answers may go
 //	idtoken.go, claims.go  what apps are told about people
+//	endsession.go          what a logout request must be
 //	userinfo.go, revoke.go, discovery.go   the rest of the endpoints
 
 // lifetimes of what is given out. Zero fields have the defaults of fill.

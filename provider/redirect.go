@@ -10,19 +10,22 @@ import (
 	"github.com/medximity/idp/provider/store"
 )
 
-// redirectURI reports whether an answer for the client may go to uri: it is
-// byte for byte one of those registered (RFC 9700 section 2.1), or differs from
-// a registered loopback URI without a port in nothing but having one (RFC 8252
-// section 7.3). A loopback URI registered with a port means that port.
-func redirectURI(c *store.Client, uri string) bool {
+// redirectURI reports whether an answer for the client may go to uri.
+func redirectURI(c *store.Client, uri string) bool { return registered(c.RedirectURIs, uri) }
+
+// registered reports whether uri is byte for byte one of those registered (RFC
+// 9700 section 2.1), or differs from a registered loopback URI without a port in
+// nothing but having one (RFC 8252 section 7.3). A loopback URI registered with
+// a port means that port.
+func registered(uris []string, uri string) bool {
 	if uri == "" {
 		return false
 	}
-	if slices.Contains(c.RedirectURIs, uri) {
+	if slices.Contains(uris, uri) {
 		return true
 	}
 	plain, ok := withoutPort(uri)
-	return ok && slices.Contains(c.RedirectURIs, plain)
+	return ok && slices.Contains(uris, plain)
 }
 
 // withoutPort takes the port out of a loopback URI. Nothing is parsed: what

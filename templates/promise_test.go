@@ -50,6 +50,8 @@ func TestPagesSay(t *testing.T) {
 		{"link", "used", []string{"This link has been used", "Send Reset Link"}},
 		{"support", "", []string{"Full name", "Practice name", "NPI", "Username", "New email", "one business day", "Contact Support"}},
 		{"logout", "", []string{`id="logout-confirm"`, `action="/id/logout"`}},
+		{"logout", "asked by an app", []string{"Chart asks to sign you out", `name="state" value="s"`}},
+		{"logout", "asked wrongly", []string{"no ID token of ours", `id="logout-confirm"`}},
 		{"totp", "", []string{`action="/id/login/totp"`, "Use a backup code", `href="/id/login?flow=f1&amp;way=backup-code"`,
 			`autocomplete="one-time-code"`, `inputmode="numeric"`, "autofocus", "Lost your phone?", "Contact Support"}},
 		{"totp", "wrong code", []string{"Set the clock of your phone to automatic"}},

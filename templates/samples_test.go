@@ -54,6 +54,10 @@ func samples() []sample {
 		App, Action string
 		Fields      []field
 	}
+	type logout struct {
+		Fields  []field
+		Problem string
+	}
 	return append(settingsSamples(wrong), []sample{
 		{"first visit", Page{Name: "login", Step: "identify", Flow: "f1", App: "Chart", Data: signIn{App: "Chart"}}},
 		{"after saving a password", Page{Name: "login", Step: "identify", Flow: "f1", Notice: "Saved.", Data: signIn{}}},
@@ -86,6 +90,8 @@ func samples() []sample {
 		{"", Page{Name: "support_sent", Data: due{"AB12CD34", noon}}},
 		{"", Page{Name: "home", Data: user{"grace"}}},
 		{"", Page{Name: "logout"}},
+		{"asked by an app", Page{Name: "logout", App: "Chart", Data: logout{[]field{{"id_token_hint", "j.w.t"}, {"state", "s"}}, ""}}},
+		{"asked wrongly", Page{Name: "logout", Data: logout{Problem: "no ID token of ours"}}},
 		{"", Page{Name: "logged_out"}},
 		{"answered", Page{Name: "stale", Flow: "f1", Data: stale{}}},
 		{"expired", Page{Name: "stale", Flow: "f1", Data: stale{true}}},

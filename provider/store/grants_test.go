@@ -135,7 +135,7 @@ func TestRedeemCodeIsOneStatement(t *testing.T) {
 func TestRedeemCodeRefused(t *testing.T) {
 	for name, spoil := range map[string]func(r *rig, g *store.Grant, token string){
 		"the session ended": func(r *rig, g *store.Grant, token string) {
-			r.ok(r.EndSession(context.Background(), token, account.SignedOut))
+			r.ok(r.EndSession(context.Background(), account.HashSecret(token), account.SignedOut))
 		},
 		"the session ran out": func(r *rig, _ *store.Grant, _ string) { r.Move(12 * time.Hour) },
 		"another session":     func(r *rig, g *store.Grant, _ string) { g.Session = []byte("another") },
@@ -273,9 +273,9 @@ func TestSigningOutEndsTheFamiliesOfTheSession(t *testing.T) {
 		}
 		ended := []func() error{rotates(here), rotates(here)}
 		kept := []func() error{rotates(there), rotates(before)}
-		r.ok(r.EndSession(ctx, before, account.Replaced))
+		r.ok(r.EndSession(ctx, account.HashSecret(before), account.Replaced))
 		for range 2 {
-			r.ok(r.EndSession(ctx, here, account.SignedOut))
+			r.ok(r.EndSession(ctx, account.HashSecret(here), account.SignedOut))
 		}
 		for _, rotate := range ended {
 			if err := rotate(); !errors.Is(err, store.ErrGone) {

@@ -238,7 +238,7 @@ func TestARaisedSessionKeepsItsApps(t *testing.T) {
 				r.Errorf("%s has the sid %s, not %s", who, sid, s.SID())
 			}
 		}
-		r.ok(r.EndSession(ctx, n.Token, account.SignedOut))
+		r.ok(r.EndSession(ctx, account.HashSecret(n.Token), account.SignedOut))
 		if r.works(app) {
 			r.Error("signed out, and its app goes on")
 		}
@@ -254,7 +254,7 @@ func TestAFlowDiesWithItsSession(t *testing.T) {
 		s, err := r.Session(ctx, token)
 		r.ok(err)
 		f := r.raising(flows.Enroll, s)
-		r.ok(r.EndSession(ctx, token, account.SignedOut))
+		r.ok(r.EndSession(ctx, account.HashSecret(token), account.SignedOut))
 		if _, err := r.Flow(ctx, f.ID, f.Browser); !errors.Is(err, flows.ErrNoFlow) {
 			r.Errorf("read: %v", err)
 		}

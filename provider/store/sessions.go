@@ -71,11 +71,11 @@ func sessionOf(r db.SessionRow) (*Session, error) {
 	return s, json.Unmarshal([]byte(r.Methods), &s.Methods)
 }
 
-// EndSession ends the session of a token. Ending it twice does nothing. When a
+// EndSession ends a session by its ID. Ending it twice does nothing. When a
 // person signs out, the families of tokens that came from it end, too (ASVS
 // 7.4.1): a workstation that others use keeps nothing that goes on.
-func (s *Store) EndSession(ctx context.Context, token string, reason account.Reason) error {
-	return s.update(ctx, func(t *tx) error { return t.endSession(ctx, account.HashSecret(token), reason) })
+func (s *Store) EndSession(ctx context.Context, id []byte, reason account.Reason) error {
+	return s.update(ctx, func(t *tx) error { return t.endSession(ctx, id, reason) })
 }
 
 func (t *tx) endSession(ctx context.Context, id []byte, reason account.Reason) error {

@@ -45,6 +45,13 @@ type SupportSentPage struct {
 // HomePage is shown to whoever is signed in and goes nowhere.
 type HomePage struct{ Username string }
 
+// LogoutPage asks whether to sign out, and keeps what an app asked for along
+// with it.
+type LogoutPage struct {
+	Fields  []FormField
+	Problem string // with the app's request, for its developers; "" for none
+}
+
 // StalePage leads on from a form that was answered, or is out of date.
 type StalePage struct{ Expired bool }
 
