@@ -36,6 +36,8 @@ type metadata struct {
 	ChallengeMethods  []string `json:"code_challenge_methods_supported"`
 	IssuerInResponse  bool     `json:"authorization_response_iss_parameter_supported"` // RFC 9207
 	Prompts           []string `json:"prompt_values_supported"`
+	BackchannelLogout bool     `json:"backchannel_logout_supported"`
+	BackchannelSID    bool     `json:"backchannel_logout_session_supported"`
 }
 
 // describe makes the document, once.
@@ -56,6 +58,7 @@ func (o *oidc) describe() ([]byte, error) {
 		AuthMethods: methods, RevokeAuthMethods: methods,
 		ClaimTypes: []string{"normal"}, Claims: slices.Compact(claims), Locales: o.Locales,
 		ClaimsParameter: true, ChallengeMethods: []string{"S256"}, IssuerInResponse: true, Prompts: promptValues,
+		BackchannelLogout: true, BackchannelSID: true,
 	})
 }
 

@@ -19,6 +19,8 @@ import (
 type signer interface {
 	// Sign returns a compact JWS of the payload, with typ and kid in its header.
 	Sign(alg string, payload []byte) (string, error)
+	// SignAs is Sign with another typ.
+	SignAs(typ, alg string, payload []byte) (string, error)
 	// Verify returns the payload of a JWS by one of our keys.
 	Verify(token string) ([]byte, error)
 	JWKS() []byte

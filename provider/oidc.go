@@ -31,6 +31,7 @@ import (
 //	client.go, redirect.go who asks, and where answers may go
 //	idtoken.go, claims.go  what apps are told about people
 //	endsession.go          what a logout request must be
+//	backchannel.go         how apps are told of a logout
 //	userinfo.go, revoke.go, discovery.go   the rest of the endpoints
 
 // lifetimes of what is given out. Zero fields have the defaults of fill.
@@ -68,6 +69,9 @@ type oidcConfig struct {
 	Lifetimes  lifetimes
 	Locales    []string // of the pages, for ui_locales_supported
 	Algorithms []string // that keys can sign with; RS256 among them
+
+	// Outgoing makes the requests to apps.
+	Outgoing *http.Client
 
 	// Session returns the browser's live session, or store.ErrNoSession.
 	Session func(*http.Request) (*store.Session, error)

@@ -18,6 +18,8 @@ type clientDoc struct {
 	Public          bool     `json:"public"`
 	RedirectURIs    []string `json:"redirect_uris"`
 	PostLogoutURIs  []string `json:"post_logout_redirect_uris"`
+	BackchannelURI  string   `json:"backchannel_logout_uri,omitempty"`
+	BackchannelSID  bool     `json:"backchannel_logout_session_required,omitempty"`
 	PKCE            string   `json:"pkce"`
 	Algorithm       string   `json:"id_token_signed_response_alg"`
 	ClaimsInIDToken bool     `json:"claims_in_id_token"`
@@ -31,7 +33,7 @@ func document(c store.Client, secret string) clientDoc {
 		ID: c.ID, Secret: secret, Name: c.Name, Public: c.Public, RedirectURIs: c.RedirectURIs,
 		PostLogoutURIs: c.PostLogoutURIs, PKCE: "required", Algorithm: c.Algorithm,
 		ClaimsInIDToken: c.ClaimsInIDToken, Scopes: c.Scopes, FromConfig: c.FromConfig,
-		RequireMFA: c.RequireMFA,
+		RequireMFA: c.RequireMFA, BackchannelURI: c.BackchannelLogoutURI, BackchannelSID: c.BackchannelLogoutSession,
 	}
 	if c.PKCEOptional {
 		d.PKCE = "optional"
@@ -59,6 +61,9 @@ func printClient(cmd *cobra.Command, c store.Client, secret string) error {
 	line("redirect_uris", strings.Join(d.RedirectURIs, " "))
 	if len(d.PostLogoutURIs) > 0 {
 		line("post_logout_redirect_uris", strings.Join(d.PostLogoutURIs, " "))
+	}
+	if d.BackchannelURI != "" {
+		line("backchannel_logout_uri", d.BackchannelURI)
 	}
 	line("pkce", d.PKCE)
 	line("algorithm", d.Algorithm)

@@ -32,6 +32,11 @@ type Client struct {
 	Scopes          []string `json:"scopes,omitempty"`    // "" are the standard ones
 	ClaimsInIDToken bool     `json:"claims_in_id_token,omitempty"`
 	RequireMFA      bool     `json:"require_mfa,omitempty"` // its people sign in with two factors
+
+	// Where it is told that a session is over (OpenID Connect Back-Channel Logout
+	// 1.0 section 2.2). It is told which one whether it needs to know or not.
+	BackchannelLogoutURI     string `json:"backchannel_logout_uri,omitempty"`
+	BackchannelLogoutSession bool   `json:"backchannel_logout_session_required,omitempty"`
 }
 
 // What happened to a client, as ClientChanged says it.

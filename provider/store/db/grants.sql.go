@@ -9,6 +9,52 @@ import (
 	"context"
 )
 
+const appsLeft = `-- name: AppsLeft :many
+SELECT DISTINCT gr.client, COALESCE(gr.root, gr.session) AS root, c.document
+FROM grants gr
+JOIN clients c ON c.id = gr.client
+LEFT JOIN sessions s ON s.id = gr.session
+WHERE gr.account = $1 AND (s.expires_at = $2 OR gr.revoked_at = $2)
+ORDER BY gr.client
+`
+
+type AppsLeftParams struct {
+	Account string
+	Now     int64
+}
+
+type AppsLeftRow struct {
+	Client   string
+	Root     []byte
+	Document string
+}
+
+// The apps that somebody was signed in to from a session that ends, or with
+// tokens that do, at this very moment. Tokens that are over by themselves count:
+// an app's own session lives on without them.
+func (q *Queries) AppsLeft(ctx context.Context, arg AppsLeftParams) ([]AppsLeftRow, error) {
+	rows, err := q.db.QueryContext(ctx, appsLeft, arg.Account, arg.Now)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AppsLeftRow
+	for rows.Next() {
+		var i AppsLeftRow
+		if err := rows.Scan(&i.Client, &i.Root, &i.Document); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const grant = `-- name: Grant :one
 SELECT
 	gr.id, gr.client, gr.account, gr.practice, gr.epoch, gr.session, gr.scopes,

@@ -92,6 +92,17 @@ RETURNING account, practice;
 UPDATE grants SET session = @to_session, root = COALESCE(root, session)
 WHERE account = @account AND session = @from_session;
 
+-- name: AppsLeft :many
+-- The apps that somebody was signed in to from a session that ends, or with
+-- tokens that do, at this very moment. Tokens that are over by themselves count:
+-- an app's own session lives on without them.
+SELECT DISTINCT gr.client, COALESCE(gr.root, gr.session) AS root, c.document
+FROM grants gr
+JOIN clients c ON c.id = gr.client
+LEFT JOIN sessions s ON s.id = gr.session
+WHERE gr.account = @account AND (s.expires_at = @now OR gr.revoked_at = @now)
+ORDER BY gr.client;
+
 -- name: RevokeGrantsOf :execrows
 -- The families that came from one session.
 UPDATE grants SET revoked_at = @now
