@@ -78,6 +78,28 @@ func (l *logoutRequest) names(s *store.Session) bool {
 	return s.Account == l.hint.Subject && s.SID() == l.hint.Session
 }
 
+// app is the name of the app that asks, "" if none does.
+func (l *logoutRequest) app() string {
+	if l.client == nil {
+		return ""
+	}
+	return l.client.Name
+}
+
+// frames are those of a session's apps that want to be told by the browser. Each
+// is told who says so and which session is over, though it need not want to know
+// (OpenID Connect Front-Channel Logout 1.0 section 2).
+func (o *oidc) frames(apps []*store.Client, s *store.Session) []web.Frame {
+	var all []web.Frame
+	for _, c := range apps {
+		if c.FrontchannelLogoutURI != "" {
+			uri := extend(c.FrontchannelLogoutURI, url.Values{"iss": {o.issuer}, "sid": {s.SID()}})
+			all = append(all, web.Frame{App: c.Name, URI: uri})
+		}
+	}
+	return all
+}
+
 // fields are the request as the page that asks first sends it once more, to be
 // checked once more.
 func (l *logoutRequest) fields() []web.FormField {

@@ -46,7 +46,7 @@ func (p *Provider) loggedOut(w http.ResponseWriter, r *http.Request) error {
 	if err != nil && !errors.Is(err, store.ErrNoSession) {
 		return err
 	}
-	return p.signOut(w, r, s, req.to)
+	return p.signOut(w, r, s, req)
 }
 
 // endSession is the end session endpoint (OpenID Connect RP-Initiated Logout 1.0
@@ -84,7 +84,7 @@ func (p *Provider) endSession(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	return p.signOut(w, r, s, req.to)
+	return p.signOut(w, r, s, req)
 }
 
 // endSessionPosted is endSession for a form. If an app's page had a browser send
@@ -105,10 +105,7 @@ func (p *Provider) askFirst(w http.ResponseWriter, r *http.Request, s *store.Ses
 		status, d.Problem = http.StatusBadRequest, refused.Description
 	}
 	if s != nil {
-		page.Name, page.Data = "logout", d
-	}
-	if s != nil && req.client != nil {
-		page.App = req.client.Name
+		page.Name, page.App, page.Data = "logout", req.app(), d
 	}
 	web.Target(r, origin(req.to))
 	return p.site.Render(w, r, status, page)
@@ -124,9 +121,16 @@ func (p *Provider) named(ctx context.Context, req logoutRequest) (*store.Session
 	return &all[i], nil
 }
 
-// signOut ends a session, nil for none, and the browser's cookie, and leads on.
-func (p *Provider) signOut(w http.ResponseWriter, r *http.Request, s *store.Session, to string) error {
+// signOut ends a session, nil for none, and the browser's cookie, and leads on:
+// at once, or by a page whose frames tell apps.
+func (p *Provider) signOut(w http.ResponseWriter, r *http.Request, s *store.Session, req logoutRequest) error {
+	var frames []web.Frame
 	if s != nil {
+		apps, err := p.Store.AppsOf(r.Context(), s)
+		if err != nil {
+			return err
+		}
+		frames = p.oidc.frames(apps, s)
 		if err := p.Store.EndSession(r.Context(), s.ID, account.SignedOut); err != nil {
 			return err
 		}
@@ -134,9 +138,20 @@ func (p *Provider) signOut(w http.ResponseWriter, r *http.Request, s *store.Sess
 	p.site.Sessions.End(w, r)
 	// ASVS 14.3.1. Not "cookies": the device cookie spares the person limits.
 	w.Header().Set("Clear-Site-Data", `"cache", "storage"`)
-	if to != "" {
-		seeOther(w, to)
+	if req.to != "" && len(frames) == 0 {
+		seeOther(w, req.to)
 		return nil
 	}
-	return p.site.Render(w, r, http.StatusOK, templates.Page{Name: "logged_out"})
+	page := templates.Page{Name: "logged_out"}
+	if len(frames) > 0 {
+		page.App, page.Data = req.app(), web.LoggedOutPage{Frames: frames, To: req.to}
+	}
+	if req.to != "" {
+		w.Header().Set("Refresh", framesFor+";url="+req.to)
+	}
+	return p.site.Render(w, r, http.StatusOK, page)
 }
+
+// framesFor is how many seconds apps have to load in their frames before the
+// browser goes on by itself.
+const framesFor = "3"

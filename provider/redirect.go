@@ -70,6 +70,21 @@ func CheckRedirectURI(uri string) error {
 	return errors.New("it must be https, or http on the loopback interface")
 }
 
+// CheckFrontchannelURI says what is wrong with a URI that the page of whoever
+// signed out is to load for a client, or nil. It belongs to who gets the codes
+// (OpenID Connect Front-Channel Logout 1.0 section 2).
+func CheckFrontchannelURI(uri string, redirectURIs []string) error {
+	if err := CheckRedirectURI(uri); err != nil {
+		return err
+	}
+	plain, _ := withoutPort(uri)
+	same := func(r string) bool { return origin(r) == origin(uri) || plain != "" && origin(r) == origin(plain) }
+	if !slices.ContainsFunc(redirectURIs, same) {
+		return errors.New("it must have the scheme, host and port of a redirect URI")
+	}
+	return nil
+}
+
 // unfit reports characters that a URI never has as they are (RFC 3986).
 func unfit(c rune) bool { return c <= 0x20 || c > 0x7e || strings.ContainsRune("\"<>\\^`{|}", c) }
 

@@ -58,6 +58,11 @@ func samples() []sample {
 		Fields  []field
 		Problem string
 	}
+	type frame struct{ App, URI string }
+	type loggedOut struct {
+		Frames []frame
+		To     string
+	}
 	return append(settingsSamples(wrong), []sample{
 		{"first visit", Page{Name: "login", Step: "identify", Flow: "f1", App: "Chart", Data: signIn{App: "Chart"}}},
 		{"after saving a password", Page{Name: "login", Step: "identify", Flow: "f1", Notice: "Saved.", Data: signIn{}}},
@@ -93,6 +98,8 @@ func samples() []sample {
 		{"asked by an app", Page{Name: "logout", App: "Chart", Data: logout{[]field{{"id_token_hint", "j.w.t"}, {"state", "s"}}, ""}}},
 		{"asked wrongly", Page{Name: "logout", Data: logout{Problem: "no ID token of ours"}}},
 		{"", Page{Name: "logged_out"}},
+		{"with frames", Page{Name: "logged_out", Data: loggedOut{Frames: []frame{{"Chart", "https://chart.example/cb"}}}}},
+		{"leading on", Page{Name: "logged_out", App: "Chart", Data: loggedOut{[]frame{{"Chart", "https://chart.example/cb"}}, "https://chart.example/cb"}}},
 		{"answered", Page{Name: "stale", Flow: "f1", Data: stale{}}},
 		{"expired", Page{Name: "stale", Flow: "f1", Data: stale{true}}},
 		{"", Page{Name: "lost_cookie"}},

@@ -49,6 +49,8 @@ func clientAdd() *cobra.Command {
 	f.StringArrayVar(&c.PostLogoutURIs, "post-logout-redirect-uri", nil, "where people may go after signing out; repeat for more")
 	f.StringVar(&c.BackchannelLogoutURI, "backchannel-logout-uri", "", "where it is told that a session is over")
 	f.BoolVar(&c.BackchannelLogoutSession, "backchannel-logout-session-required", false, "it needs to know which session")
+	f.StringVar(&c.FrontchannelLogoutURI, "frontchannel-logout-uri", "", "what the page of whoever signed out loads, to say so")
+	f.BoolVar(&c.FrontchannelLogoutSession, "frontchannel-logout-session-required", false, "it needs to know which session")
 	f.BoolVar(&c.Public, "public", false, "an app in a browser or on a phone: no secret")
 	f.StringVar(&c.PKCE, "pkce", "required", "required or optional")
 	f.StringVar(&c.Algorithm, "alg", "", "algorithm of its ID tokens; default RS256")
@@ -159,6 +161,7 @@ func (c ClientConfig) client() registration {
 		Algorithm: c.Algorithm, Scopes: c.Scopes, ClaimsInIDToken: c.ClaimsInIDToken,
 		RequireMFA: c.RequireMFA, BackchannelLogoutURI: c.BackchannelLogoutURI,
 		BackchannelLogoutSession: c.BackchannelLogoutSession,
+		FrontchannelLogoutURI:    c.FrontchannelLogoutURI, FrontchannelLogoutSession: c.FrontchannelLogoutSession,
 	}
 	or(&sc.Name, sc.ID)
 	or(&sc.Algorithm, "RS256")
@@ -205,6 +208,11 @@ func (r registration) problems() []problem {
 	if uri := r.BackchannelLogoutURI; uri != "" {
 		if err := provider.CheckRedirectURI(uri); err != nil {
 			say("backchannel_logout_uri", fmt.Errorf("%q: %w", uri, err))
+		}
+	}
+	if uri := r.FrontchannelLogoutURI; uri != "" {
+		if err := provider.CheckFrontchannelURI(uri, r.RedirectURIs); err != nil {
+			say("frontchannel_logout_uri", fmt.Errorf("%q: %w", uri, err))
 		}
 	}
 	say("algorithm", checkAlgorithm(r.Algorithm))

@@ -137,6 +137,11 @@ type ClientConfig struct {
 	// in any case. Default none, false.
 	BackchannelLogoutURI     string `koanf:"backchannel_logout_uri"`
 	BackchannelLogoutSession bool   `koanf:"backchannel_logout_session_required"`
+	// FrontchannelLogoutURI is what the page of whoever signed out loads in a
+	// frame, for apps that only the browser reaches. It is of the origin of a
+	// redirect URI. Default none; session_required as above.
+	FrontchannelLogoutURI     string `koanf:"frontchannel_logout_uri"`
+	FrontchannelLogoutSession bool   `koanf:"frontchannel_logout_session_required"`
 	// PKCE is required or optional. Default required; public: always.
 	PKCE string `koanf:"pkce"`
 	// Algorithm signs its ID tokens. Default RS256.

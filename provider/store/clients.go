@@ -37,6 +37,10 @@ type Client struct {
 	// 1.0 section 2.2). It is told which one whether it needs to know or not.
 	BackchannelLogoutURI     string `json:"backchannel_logout_uri,omitempty"`
 	BackchannelLogoutSession bool   `json:"backchannel_logout_session_required,omitempty"`
+	// What the page of whoever signed out loads, to say the same (OpenID Connect
+	// Front-Channel Logout 1.0 section 2). It too is told which session.
+	FrontchannelLogoutURI     string `json:"frontchannel_logout_uri,omitempty"`
+	FrontchannelLogoutSession bool   `json:"frontchannel_logout_session_required,omitempty"`
 }
 
 // What happened to a client, as ClientChanged says it.
@@ -165,6 +169,26 @@ func (s *Store) RemoveClient(ctx context.Context, id, actor string) error {
 	})
 	s.clients.put(id, nil)
 	return err
+}
+
+// AppsOf returns the apps that somebody was signed in to from a session.
+func (s *Store) AppsOf(ctx context.Context, sess *Session) ([]*Client, error) {
+	ids, err := s.q.AppsOf(ctx, db.AppsOfParams{Account: string(sess.Account), Session: sess.ID})
+	if err != nil {
+		return nil, fmt.Errorf("store: apps: %w", err)
+	}
+	var all []*Client
+	for _, id := range ids {
+		c, err := s.Client(ctx, id)
+		if errors.Is(err, ErrNoClient) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, c)
+	}
+	return all, nil
 }
 
 func clientOf(row db.ClientRow) (*Client, error) {

@@ -55,6 +55,41 @@ func (q *Queries) AppsLeft(ctx context.Context, arg AppsLeftParams) ([]AppsLeftR
 	return items, nil
 }
 
+const appsOf = `-- name: AppsOf :many
+SELECT DISTINCT client FROM grants
+WHERE account = $1 AND session = $2
+ORDER BY client
+`
+
+type AppsOfParams struct {
+	Account string
+	Session []byte
+}
+
+// The apps that somebody is signed in to from a session.
+func (q *Queries) AppsOf(ctx context.Context, arg AppsOfParams) ([]string, error) {
+	rows, err := q.db.QueryContext(ctx, appsOf, arg.Account, arg.Session)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var client string
+		if err := rows.Scan(&client); err != nil {
+			return nil, err
+		}
+		items = append(items, client)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const grant = `-- name: Grant :one
 SELECT
 	gr.id, gr.client, gr.account, gr.practice, gr.epoch, gr.session, gr.scopes,

@@ -92,6 +92,12 @@ RETURNING account, practice;
 UPDATE grants SET session = @to_session, root = COALESCE(root, session)
 WHERE account = @account AND session = @from_session;
 
+-- name: AppsOf :many
+-- The apps that somebody is signed in to from a session.
+SELECT DISTINCT client FROM grants
+WHERE account = @account AND session = @session
+ORDER BY client;
+
 -- name: AppsLeft :many
 -- The apps that somebody was signed in to from a session that ends, or with
 -- tokens that do, at this very moment. Tokens that are over by themselves count:
