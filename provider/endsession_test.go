@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"database/sql"
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
@@ -300,6 +301,31 @@ func TestLogoutByAProgram(t *testing.T) {
 		if a := ask(program, g.hint); a.StatusCode != 200 || g.signedIn() {
 			t.Errorf("%s: %d, signed in %v", name, a.StatusCode, g.signedIn())
 		}
+	}
+}
+
+// The session went unseen for an hour, as it does while people work in their
+// apps: signing out of one of them ends what the session gave to all.
+func TestLogoutOfASessionThatIsOver(t *testing.T) {
+	g := newLogoutRig(t, "https://id.example")
+	to, err := g.authorize("").Location()
+	g.ok(err)
+	_, refresh := g.exchange(g.person, "grant_type", "authorization_code", "code", to.Query().Get("code"),
+		"redirect_uri", "https://app.example/cb", "code_verifier", verifier)
+	all, err := g.Store.Sessions(t.Context(), "id-grace")
+	g.ok(err)
+	db, err := sql.Open("sqlite", "file:"+g.db+"?_pragma=busy_timeout(10000)")
+	g.ok(err)
+	defer db.Close()
+	_, err = db.Exec("UPDATE sessions SET idle = 1 WHERE id = $1", all[0].ID)
+	g.ok(err)
+	if g.signedIn() {
+		t.Fatal("not over")
+	}
+	g.leads(g.end("id_token_hint", g.hint, "post_logout_redirect_uri", bye), bye)
+	a := g.person.post("/token", "grant_type", "refresh_token", "refresh_token", refresh, "client_id", "app", "client_secret", clientSecret)
+	if a.StatusCode != http.StatusBadRequest {
+		t.Errorf("a refresh token lives on: %d", a.StatusCode)
 	}
 }
 

@@ -1,12 +1,9 @@
 package provider
 
 import (
-	"context"
 	"errors"
 	"net/http"
-	"slices"
 
-	"github.com/medximity/idp/flows/account"
 	"github.com/medximity/idp/flows/directory"
 	"github.com/medximity/idp/provider/store"
 	"github.com/medximity/idp/provider/web"
@@ -53,8 +50,9 @@ func (p *Provider) loggedOut(w http.ResponseWriter, r *http.Request) error {
 // section 2):
 //
 //	a hint at this browser's session    it ends, and the browser goes on
-//	a hint, and no session here         the session it names ends: an app may say
-//	                                    so by itself, without a browser
+//	a hint, and no session here         the session it names ends, and its apps
+//	                                    if it is over by itself: an app may say
+//	                                    so on its own, without a browser
 //	a hint at another session           asked first, then the browser goes on
 //	no hint, or a request that is wrong asked first, and then nowhere
 func (p *Provider) endSession(w http.ResponseWriter, r *http.Request) error {
@@ -80,7 +78,8 @@ func (p *Provider) endSession(w http.ResponseWriter, r *http.Request) error {
 		return p.askFirst(w, r, s, req, nil)
 	}
 	if s == nil {
-		if s, err = p.named(r.Context(), req); err != nil {
+		s, err = p.Store.SessionNamed(r.Context(), req.hint.Subject, req.hint.Session)
+		if err != nil && !errors.Is(err, store.ErrNoSession) {
 			return err
 		}
 	}
@@ -111,16 +110,6 @@ func (p *Provider) askFirst(w http.ResponseWriter, r *http.Request, s *store.Ses
 	return p.site.Render(w, r, status, page)
 }
 
-// named returns the live session that a hint names, or nil.
-func (p *Provider) named(ctx context.Context, req logoutRequest) (*store.Session, error) {
-	all, err := p.Store.Sessions(ctx, req.hint.Subject)
-	i := slices.IndexFunc(all, func(s store.Session) bool { return req.names(&s) })
-	if err != nil || i < 0 {
-		return nil, err
-	}
-	return &all[i], nil
-}
-
 // signOut ends a session, nil for none, and the browser's cookie, and leads on:
 // at once, or by a page whose frames tell apps.
 func (p *Provider) signOut(w http.ResponseWriter, r *http.Request, s *store.Session, req logoutRequest) error {
@@ -131,7 +120,7 @@ func (p *Provider) signOut(w http.ResponseWriter, r *http.Request, s *store.Sess
 			return err
 		}
 		frames = p.oidc.frames(apps, s)
-		if err := p.Store.EndSession(r.Context(), s.ID, account.SignedOut); err != nil {
+		if err := p.Store.SignOut(r.Context(), s); err != nil {
 			return err
 		}
 	}

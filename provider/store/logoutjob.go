@@ -44,7 +44,7 @@ func leaves(e account.Event) bool {
 	case account.SessionEnded:
 		return e.Reason != account.Replaced
 	case account.GrantRevoked: // of a session that was over before
-		return e.Reason == account.PersonAsked
+		return e.Reason == account.PersonAsked || e.Reason == account.SignedOut
 	}
 	return false
 }

@@ -88,6 +88,13 @@ func TestEveryEndingTellsTheApps(t *testing.T) {
 			l.ok(l.EndSession(ctx, l.here.ID, account.SignedOut))
 			l.ok(l.EndSession(ctx, l.here.ID, account.SignedOut))
 		}, true, false},
+		"signed out of what was over": {func(l *leaving) {
+			l.ok(l.Do("UPDATE sessions SET expires_at = 1 WHERE id = $1", l.here.ID))
+			s, err := l.SessionNamed(ctx, l.id, l.here.SID())
+			l.ok(err)
+			l.ok(l.SignOut(ctx, s))
+			l.ok(l.SignOut(ctx, s))
+		}, true, false},
 		"ended in the list": {func(l *leaving) {
 			_, err := l.EndSessionByID(ctx, l.there, l.here.ID, "")
 			l.ok(err)

@@ -238,6 +238,12 @@ func TestARaisedSessionKeepsItsApps(t *testing.T) {
 				r.Errorf("%s has the sid %s, not %s", who, sid, s.SID())
 			}
 		}
+		if named, err := r.SessionNamed(ctx, id, s.SID()); err != nil || string(named.ID) != string(raised.ID) {
+			r.Errorf("the sid names another session: %v", err)
+		}
+		if _, err := r.SessionNamed(ctx, "id-bob", s.SID()); !errors.Is(err, store.ErrNoSession) {
+			r.Errorf("the sid is good for somebody else: %v", err)
+		}
 		r.ok(r.EndSession(ctx, account.HashSecret(n.Token), account.SignedOut))
 		if r.works(app) {
 			r.Error("signed out, and its app goes on")

@@ -57,7 +57,7 @@ func (q *Queries) AppsLeft(ctx context.Context, arg AppsLeftParams) ([]AppsLeftR
 
 const appsOf = `-- name: AppsOf :many
 SELECT DISTINCT client FROM grants
-WHERE account = $1 AND session = $2
+WHERE account = $1 AND session = $2 AND revoked_at = 0
 ORDER BY client
 `
 
@@ -441,4 +441,40 @@ func (q *Queries) RotateGrant(ctx context.Context, arg RotateGrantParams) (int64
 		return 0, err
 	}
 	return result.RowsAffected()
+}
+
+const sessionsEntered = `-- name: SessionsEntered :many
+SELECT DISTINCT session, COALESCE(root, session) AS root, practice FROM grants
+WHERE account = $1
+`
+
+type SessionsEnteredRow struct {
+	Session  []byte
+	Root     []byte
+	Practice string
+}
+
+// The sessions in which an account entered apps, live or over, for as long as
+// the families of their tokens are remembered.
+func (q *Queries) SessionsEntered(ctx context.Context, account string) ([]SessionsEnteredRow, error) {
+	rows, err := q.db.QueryContext(ctx, sessionsEntered, account)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []SessionsEnteredRow
+	for rows.Next() {
+		var i SessionsEnteredRow
+		if err := rows.Scan(&i.Session, &i.Root, &i.Practice); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }

@@ -92,10 +92,16 @@ RETURNING account, practice;
 UPDATE grants SET session = @to_session, root = COALESCE(root, session)
 WHERE account = @account AND session = @from_session;
 
+-- name: SessionsEntered :many
+-- The sessions in which an account entered apps, live or over, for as long as
+-- the families of their tokens are remembered.
+SELECT DISTINCT session, COALESCE(root, session) AS root, practice FROM grants
+WHERE account = @account;
+
 -- name: AppsOf :many
 -- The apps that somebody is signed in to from a session.
 SELECT DISTINCT client FROM grants
-WHERE account = @account AND session = @session
+WHERE account = @account AND session = @session AND revoked_at = 0
 ORDER BY client;
 
 -- name: AppsLeft :many
