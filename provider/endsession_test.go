@@ -240,6 +240,19 @@ func TestLogoutNeverRedirectsElsewhere(t *testing.T) {
 	}
 }
 
+// T29, for where people go after signing out: only what is byte for byte
+// registered, however else it may be read.
+func TestPostLogoutCorpus(t *testing.T) {
+	g := newLogoutRig(t, "https://id.example")
+	for _, uri := range append(variants(testCB), "https://app.example/bye", bye+"#x", "http://127.0.0.1:4711/bye/", "http://localhost:1/bye") {
+		g.leads(g.end("id_token_hint", g.hint, "post_logout_redirect_uri", uri), "")
+	}
+	if !g.signedIn() {
+		t.Error("signed out")
+	}
+	g.leads(g.end("id_token_hint", g.hint, "post_logout_redirect_uri", bye), bye)
+}
+
 // Old hints are good: whoever leaves a browser open over night can sign out.
 func TestLogoutByAnExpiredHint(t *testing.T) {
 	g := newLogoutRig(t, "https://id.example")
