@@ -20,7 +20,7 @@ import (
 //	POST  the same, by way of GET
 func (o *oidc) authorize(w http.ResponseWriter, r *http.Request) error {
 	if r.Method == http.MethodPost {
-		return o.toGET(w, r)
+		return o.toGET(w, r, "/authorize", known)
 	}
 	req, err := o.parse(r)
 	if err != nil {

@@ -11,30 +11,35 @@ import (
 // 8414 section 2). It says only what is wired, and has no members of our own:
 // strict clients complain of them.
 type metadata struct {
-	Issuer            string   `json:"issuer"`
-	Authorization     string   `json:"authorization_endpoint"`
-	Token             string   `json:"token_endpoint"`
-	Userinfo          string   `json:"userinfo_endpoint"`
-	JWKS              string   `json:"jwks_uri"`
-	Revocation        string   `json:"revocation_endpoint"`
-	Scopes            []string `json:"scopes_supported"`
-	ResponseTypes     []string `json:"response_types_supported"`
-	ResponseModes     []string `json:"response_modes_supported"`
-	GrantTypes        []string `json:"grant_types_supported"`
-	ACRs              []string `json:"acr_values_supported"`
-	SubjectTypes      []string `json:"subject_types_supported"`
-	Algorithms        []string `json:"id_token_signing_alg_values_supported"`
-	AuthMethods       []string `json:"token_endpoint_auth_methods_supported"`
-	RevokeAuthMethods []string `json:"revocation_endpoint_auth_methods_supported"`
-	ClaimTypes        []string `json:"claim_types_supported"`
-	Claims            []string `json:"claims_supported"`
-	Locales           []string `json:"ui_locales_supported,omitempty"`
-	ClaimsParameter   bool     `json:"claims_parameter_supported"`
-	RequestParameter  bool     `json:"request_parameter_supported"`
-	RequestURI        bool     `json:"request_uri_parameter_supported"` // its default is true
-	ChallengeMethods  []string `json:"code_challenge_methods_supported"`
-	IssuerInResponse  bool     `json:"authorization_response_iss_parameter_supported"` // RFC 9207
-	Prompts           []string `json:"prompt_values_supported"`
+	Issuer             string   `json:"issuer"`
+	Authorization      string   `json:"authorization_endpoint"`
+	Token              string   `json:"token_endpoint"`
+	Userinfo           string   `json:"userinfo_endpoint"`
+	JWKS               string   `json:"jwks_uri"`
+	Revocation         string   `json:"revocation_endpoint"`
+	EndSession         string   `json:"end_session_endpoint"`
+	Scopes             []string `json:"scopes_supported"`
+	ResponseTypes      []string `json:"response_types_supported"`
+	ResponseModes      []string `json:"response_modes_supported"`
+	GrantTypes         []string `json:"grant_types_supported"`
+	ACRs               []string `json:"acr_values_supported"`
+	SubjectTypes       []string `json:"subject_types_supported"`
+	Algorithms         []string `json:"id_token_signing_alg_values_supported"`
+	AuthMethods        []string `json:"token_endpoint_auth_methods_supported"`
+	RevokeAuthMethods  []string `json:"revocation_endpoint_auth_methods_supported"`
+	ClaimTypes         []string `json:"claim_types_supported"`
+	Claims             []string `json:"claims_supported"`
+	Locales            []string `json:"ui_locales_supported,omitempty"`
+	ClaimsParameter    bool     `json:"claims_parameter_supported"`
+	RequestParameter   bool     `json:"request_parameter_supported"`
+	RequestURI         bool     `json:"request_uri_parameter_supported"` // its default is true
+	ChallengeMethods   []string `json:"code_challenge_methods_supported"`
+	IssuerInResponse   bool     `json:"authorization_response_iss_parameter_supported"` // RFC 9207
+	Prompts            []string `json:"prompt_values_supported"`
+	BackchannelLogout  bool     `json:"backchannel_logout_supported"`
+	BackchannelSID     bool     `json:"backchannel_logout_session_supported"`
+	FrontchannelLogout bool     `json:"frontchannel_logout_supported"`
+	FrontchannelSID    bool     `json:"frontchannel_logout_session_supported"`
 }
 
 // describe makes the document, once.
@@ -48,12 +53,14 @@ func (o *oidc) describe() ([]byte, error) {
 		Issuer:        o.issuer,
 		Authorization: o.issuer + "/authorize", Token: o.issuer + "/token", Userinfo: o.issuer + "/userinfo",
 		JWKS: o.issuer + "/jwks.json", Revocation: o.issuer + "/revoke",
-		Scopes: knownScopes, ResponseTypes: []string{"code"}, ResponseModes: []string{"query", "form_post"},
+		EndSession: o.issuer + "/end-session",
+		Scopes:     knownScopes, ResponseTypes: []string{"code"}, ResponseModes: []string{"query", "form_post"},
 		GrantTypes: []string{"authorization_code", "refresh_token"}, ACRs: acrValues,
 		SubjectTypes: []string{"public"}, Algorithms: o.Algorithms,
 		AuthMethods: methods, RevokeAuthMethods: methods,
 		ClaimTypes: []string{"normal"}, Claims: slices.Compact(claims), Locales: o.Locales,
 		ClaimsParameter: true, ChallengeMethods: []string{"S256"}, IssuerInResponse: true, Prompts: promptValues,
+		BackchannelLogout: true, BackchannelSID: true, FrontchannelLogout: true, FrontchannelSID: true,
 	})
 }
 

@@ -135,7 +135,7 @@ func (g *grants) InvalidateAuthorizeCodeSession(ctx context.Context, _ string) e
 			}
 			return store.ErrGone
 		}
-		return g.Store.RedeemCode(ctx, *w.grant, w.used, w.tokens)
+		return g.Store.RedeemCode(ctx, w.grant, w.used, w.tokens)
 	}
 	return nil
 }

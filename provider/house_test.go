@@ -48,8 +48,13 @@ type house struct {
 // newHouse has Grace, who may sign in, and some who may not get a link or in.
 func newHouse(t testing.TB, issuer string) *house {
 	t.Helper()
+	return newHouseOn(t, issuer, "sqlite")
+}
+
+func newHouseOn(t testing.TB, issuer, engine string) *house {
+	t.Helper()
 	h := &house{t: t, issuer: issuer}
-	c := storetest.New(t, "sqlite")
+	c := storetest.New(t, engine)
 	h.db = strings.TrimPrefix(c.URL, "sqlite:")
 	m := metrics.New()
 	c.Queries = func(name string, _ time.Duration, _ error) {
@@ -74,7 +79,8 @@ func newHouse(t testing.TB, issuer string) *house {
 	h.ok(err)
 	h.Provider, err = New(t.Context(), Config{Issuer: u, Store: st, Directory: store.People{Store: st, Hasher: hasher},
 		Keys: signing, Hasher: hasher, Metrics: m, Logger: log, From: "id@medximity.example",
-		Proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
+		Outgoing: []string{"127.0.0.0/8"}, // the apps of tests
+		Proxies:  []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
 	h.ok(err)
 	return h
 }

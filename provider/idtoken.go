@@ -19,6 +19,8 @@ import (
 type signer interface {
 	// Sign returns a compact JWS of the payload, with typ and kid in its header.
 	Sign(alg string, payload []byte) (string, error)
+	// SignAs is Sign with another typ.
+	SignAs(typ, alg string, payload []byte) (string, error)
 	// Verify returns the payload of a JWS by one of our keys.
 	Verify(token string) ([]byte, error)
 	JWKS() []byte
@@ -69,7 +71,7 @@ func (i idTokens) PopulateTokenEndpointResponse(ctx context.Context, r fosite.Ac
 		Issuer: i.issuer, Subject: s.grant.Account, Audience: w.client.ID,
 		Expires: now.Add(i.life.ID).Unix(), IssuedAt: now.Unix(), AuthTime: s.grant.AuthTime.Unix(),
 		Nonce: s.nonce, ACR: s.grant.ACR, AMR: s.grant.Methods,
-		Session: store.Session{ID: s.grant.Session}.SID(),
+		Session: s.grant.SID(),
 		AtHash:  atHash(algorithm(w.client), resp.GetAccessToken()),
 	}
 	payload, err := w.payload(t, r.GetGrantedScopes())

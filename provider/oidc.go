@@ -31,6 +31,8 @@ import (
 //	token.go, grants.go    codes and refresh tokens against tokens
 //	client.go, redirect.go who asks, and where answers may go
 //	idtoken.go, claims.go  what apps are told about people
+//	endsession.go          what a logout request must be
+//	backchannel.go         how apps are told of a logout
 //	userinfo.go, revoke.go, discovery.go   the rest of the endpoints
 
 // lifetimes of what is given out. Zero fields have the defaults of fill.
@@ -69,6 +71,9 @@ type oidcConfig struct {
 	Locales    []string // of the pages, for ui_locales_supported
 	Algorithms []string // that keys can sign with; RS256 among them
 
+	// Outgoing makes the requests to apps.
+	Outgoing *http.Client
+
 	// Session returns the browser's live session, or store.ErrNoSession.
 	Session func(*http.Request) (*store.Session, error)
 	// Begin starts a login flow for the request, and answers the browser.
@@ -101,7 +106,7 @@ type oidc struct {
 // grantStore is what the OpenID half needs of *store.Store.
 type grantStore interface {
 	Client(ctx context.Context, id string) (*store.Client, error)
-	RedeemCode(ctx context.Context, g store.Grant, code []byte, t store.Tokens) error
+	RedeemCode(ctx context.Context, g *store.Grant, code []byte, t store.Tokens) error
 	GrantByAccess(ctx context.Context, access []byte) (*store.Grant, *directory.Entry, error)
 	Grant(ctx context.Context, id string) (g *store.Grant, refresh []byte, live bool, err error)
 	Rotate(ctx context.Context, g *store.Grant, old []byte, t store.Tokens) error

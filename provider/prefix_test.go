@@ -49,7 +49,9 @@ func TestAnIssuerWithAPath(t *testing.T) {
 		t.Errorf("iss %s", to.Query().Get("iss"))
 	}
 	below(b.get("/logout"))
+	below(b.get("/end-session"))
 	below(b.post("/logout"))
+	below(b.post("/end-session"))
 	for path := range seen {
 		if strings.Contains(path, "/static/") {
 			below(b.get(strings.TrimPrefix(path, "/id")))

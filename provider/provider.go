@@ -30,6 +30,7 @@ import (
 	"github.com/medximity/idp/provider/keys"
 	"github.com/medximity/idp/provider/mail"
 	"github.com/medximity/idp/provider/metrics"
+	"github.com/medximity/idp/provider/outgoing"
 	"github.com/medximity/idp/provider/store"
 	"github.com/medximity/idp/provider/web"
 	"github.com/medximity/idp/templates"
@@ -55,6 +56,9 @@ type Config struct {
 	Policy  map[flows.Kind]flows.Policy // nil: DefaultPolicy
 	Proxies []netip.Prefix              // whose forwarded addresses are believed
 	Exempt  []netip.Prefix              // networks without source limits
+	// Outgoing names hosts, addresses and networks that apps' URIs may lead us to
+	// though they are not public.
+	Outgoing []string
 
 	Idle     time.Duration // a session's longest pause; 0: 1 h
 	Absolute time.Duration // a session's longest life; 0: 12 h
@@ -126,9 +130,13 @@ func New(ctx context.Context, c Config) (*Provider, error) {
 		Shadow: shadow, Draft: draft, Require: c.Require, Issuer: "Medximity",
 		Now: c.Store.Now, Idle: c.Idle, Absolute: c.Absolute,
 	}
+	client, err := outgoing.Client(c.Outgoing, tellFor)
+	if err != nil {
+		return nil, fmt.Errorf("outgoing: %w", err)
+	}
 	if p.oidc, err = (oidcConfig{
 		Issuer: c.Issuer, Store: c.Store, Keys: c.Keys, Directory: c.Directory,
-		Now: c.Store.Now, Logger: c.Logger, Locales: templates.Languages(), Algorithms: c.Keys.Algorithms(),
+		Now: c.Store.Now, Logger: c.Logger, Locales: templates.Languages(), Algorithms: c.Keys.Algorithms(), Outgoing: client,
 		Session: p.session, Begin: p.beginFor, StepUp: p.stepUpFor, FormPost: p.formPost, Consent: p.consent, Source: p.site.Source,
 		Count: c.Metrics.OIDC, Issued: c.Metrics.TokenIssued,
 	}).open(ctx); err != nil {
@@ -145,10 +153,10 @@ func New(ctx context.Context, c Config) (*Provider, error) {
 // ServeHTTP serves people and apps.
 func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.public.ServeHTTP(w, r) }
 
-// Work runs the background jobs (mail, sweeps, key rotation) until stop is
+// Work runs the background jobs (mail, logouts, sweeps, key rotation) until stop is
 // called, which waits for those that run.
 func (p *Provider) Work(ctx context.Context) (stop func(context.Context) error, err error) {
-	w := store.Workers{RotateKeys: p.Keys.RotateIfDue}
+	w := store.Workers{RotateKeys: p.Keys.RotateIfDue, TellApp: p.oidc.tellApp}
 	if p.Mail != nil {
 		w.SendMail = p.sendMail
 	}

@@ -10,19 +10,22 @@ import (
 	"github.com/medximity/idp/provider/store"
 )
 
-// redirectURI reports whether an answer for the client may go to uri: it is
-// byte for byte one of those registered (RFC 9700 section 2.1), or differs from
-// a registered loopback URI without a port in nothing but having one (RFC 8252
-// section 7.3). A loopback URI registered with a port means that port.
-func redirectURI(c *store.Client, uri string) bool {
+// redirectURI reports whether an answer for the client may go to uri.
+func redirectURI(c *store.Client, uri string) bool { return registered(c.RedirectURIs, uri) }
+
+// registered reports whether uri is byte for byte one of those registered (RFC
+// 9700 section 2.1), or differs from a registered loopback URI without a port in
+// nothing but having one (RFC 8252 section 7.3). A loopback URI registered with
+// a port means that port.
+func registered(uris []string, uri string) bool {
 	if uri == "" {
 		return false
 	}
-	if slices.Contains(c.RedirectURIs, uri) {
+	if slices.Contains(uris, uri) {
 		return true
 	}
 	plain, ok := withoutPort(uri)
-	return ok && slices.Contains(c.RedirectURIs, plain)
+	return ok && slices.Contains(uris, plain)
 }
 
 // withoutPort takes the port out of a loopback URI. Nothing is parsed: what
@@ -65,6 +68,21 @@ func CheckRedirectURI(uri string) error {
 		return nil
 	}
 	return errors.New("it must be https, or http on the loopback interface")
+}
+
+// CheckFrontchannelURI says what is wrong with a URI that the page of whoever
+// signed out is to load for a client, or nil. It belongs to who gets the codes
+// (OpenID Connect Front-Channel Logout 1.0 section 2).
+func CheckFrontchannelURI(uri string, redirectURIs []string) error {
+	if err := CheckRedirectURI(uri); err != nil {
+		return err
+	}
+	plain, _ := withoutPort(uri)
+	same := func(r string) bool { return origin(r) == origin(uri) || plain != "" && origin(r) == origin(plain) }
+	if !slices.ContainsFunc(redirectURIs, same) {
+		return errors.New("it must have the scheme, host and port of a redirect URI")
+	}
+	return nil
 }
 
 // unfit reports characters that a URI never has as they are (RFC 3986).

@@ -108,6 +108,21 @@ func TestCheckRedirectURI(t *testing.T) {
 	}
 }
 
+func TestCheckFrontchannelURI(t *testing.T) {
+	redirects := []string{testCB, "http://127.0.0.1/cb", "https://app.example:8443/cb"}
+	for uri, good := range map[string]bool{
+		"https://app.example/out": true, "https://app.example/out?x=1": true, "https://app.example:8443/out": true,
+		"http://127.0.0.1/out": true, "http://127.0.0.1:4711/out": true,
+		"https://app.example:444/out": false, "https://other.example/out": false, "http://app.example/out": false,
+		"https://app.example.evil.example/out": false, "https://app.example@evil.example/out": false,
+		"https://app.example/out#x": false, "http://localhost/out": false, "/out": false, "": false,
+	} {
+		if err := CheckFrontchannelURI(uri, redirects); (err == nil) != good {
+			t.Errorf("%s: %v", uri, err)
+		}
+	}
+}
+
 func ExampleCheckRedirectURI() {
 	fmt.Println(CheckRedirectURI("http://app.example/cb"))
 	// Output: it must be https, or http on the loopback interface

@@ -95,10 +95,10 @@ func (req *authRequest) flow() flows.Request {
 	}
 }
 
-// toGET answers an authorization request that came as a POST by sending the
-// browser here again with a GET: on a POST from the app's site it did not send
-// our SameSite=Lax session cookie.
-func (o *oidc) toGET(w http.ResponseWriter, r *http.Request) error {
+// toGET answers a request that came as a POST by sending the browser here again
+// with a GET: on a POST from the app's site it did not send our SameSite=Lax
+// session cookie.
+func (o *oidc) toGET(w http.ResponseWriter, r *http.Request, path string, known []string) error {
 	if err := r.ParseForm(); err != nil {
 		return &pageError{Code: "invalid_request", Description: "the request is not properly encoded"}
 	}
@@ -112,7 +112,7 @@ func (o *oidc) toGET(w http.ResponseWriter, r *http.Request) error {
 	if len(query) > maxQuery {
 		return &pageError{Code: "invalid_request", Description: "the request is too long"}
 	}
-	seeOther(w, strings.TrimSuffix(o.Issuer.Path, "/")+"/authorize?"+query)
+	seeOther(w, strings.TrimSuffix(o.Issuer.Path, "/")+path+"?"+query)
 	return nil
 }
 

@@ -33,6 +33,8 @@ func (p *Provider) routes() http.Handler {
 	page("POST /contact-support", p.atDoor(p.perSource(10, time.Hour, p.contacted)))
 	page("GET /logout", p.logout)
 	page("POST /logout", p.loggedOut)
+	page("GET /end-session", p.endSession)
+	mux.Handle("POST /end-session", p.site.FromApps(p.endSessionPosted))
 	page("POST /language", p.site.Language)
 	page("GET /.well-known/change-password", p.changePassword)
 	page("/", p.notFound)

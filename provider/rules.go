@@ -261,18 +261,36 @@ func loginRequired() error {
 	return bad("login_required", "the person must sign in")
 }
 
+// hint is what an ID token of ours says when an app shows it again.
+type hint struct {
+	Issuer   string     `json:"iss"`
+	Subject  account.ID `json:"sub"`
+	Audience string     `json:"aud"`
+	Session  string     `json:"sid"`
+}
+
+var errNotAHint = errors.New("an ID token of somebody else")
+
+// hintOf reads an ID token that we signed, expired or not.
+func (o *oidc) hintOf(token string) (*hint, error) {
+	h := new(hint)
+	if err := o.verify(token, h); err != nil {
+		return nil, err
+	}
+	if h.Issuer != o.issuer || h.Subject == "" {
+		return nil, errNotAHint
+	}
+	return h, nil
+}
+
 // subjectOf returns whom an ID token of ours is about.
 func (o *oidc) subjectOf(token, client string) (account.ID, error) {
-	var c struct {
-		Issuer   string     `json:"iss"`
-		Subject  account.ID `json:"sub"`
-		Audience any        `json:"aud"`
+	h, err := o.hintOf(token)
+	if err == nil && h.Audience != client {
+		err = errNotAHint
 	}
-	if err := o.verify(token, &c); err != nil {
+	if err != nil {
 		return "", err
 	}
-	if c.Issuer != o.issuer || c.Audience != client || c.Subject == "" {
-		return "", errors.New("an ID token of somebody else")
-	}
-	return c.Subject, nil
+	return h.Subject, nil
 }

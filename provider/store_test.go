@@ -145,7 +145,7 @@ type flaky struct {
 	down error
 }
 
-func (f *flaky) RedeemCode(ctx context.Context, g store.Grant, code []byte, t store.Tokens) error {
+func (f *flaky) RedeemCode(ctx context.Context, g *store.Grant, code []byte, t store.Tokens) error {
 	if f.down != nil {
 		return f.down
 	}

@@ -247,6 +247,9 @@ func TestDiscovery(t *testing.T) {
 	want := map[string]any{"issuer": testIssuer, "authorization_endpoint": testIssuer + "/authorize",
 		"token_endpoint": testIssuer + "/token", "userinfo_endpoint": testIssuer + "/userinfo",
 		"revocation_endpoint": testIssuer + "/revoke", "jwks_uri": testIssuer + "/jwks.json",
+		"end_session_endpoint":          testIssuer + "/end-session",
+		"frontchannel_logout_supported": true, "frontchannel_logout_session_supported": true,
+		"backchannel_logout_supported": true, "backchannel_logout_session_supported": true,
 		"response_types_supported": []any{"code"}, "request_uri_parameter_supported": false,
 		"code_challenge_methods_supported":               []any{"S256"},
 		"authorization_response_iss_parameter_supported": true,
@@ -256,7 +259,7 @@ func TestDiscovery(t *testing.T) {
 			t.Error(k, diff)
 		}
 	}
-	for _, absent := range []string{"introspection_endpoint", "end_session_endpoint", "registration_endpoint",
+	for _, absent := range []string{"introspection_endpoint", "registration_endpoint",
 		"pushed_authorization_request_endpoint", "check_session_iframe"} {
 		if doc[absent] != nil {
 			t.Error(absent, "is advertised and not wired")

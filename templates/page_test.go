@@ -158,8 +158,8 @@ func (c check) controls() {
 	}
 }
 
-// links all stay below the issuer's path; only form_post leaves, and the link
-// that opens an authenticator app.
+// links all stay below the issuer's path; only form_post leaves, what comes after
+// signing out, and the link that opens an authenticator app.
 func (c check) links() {
 	for _, n := range c.all() {
 		for _, a := range []string{"href", "src", "action"} {

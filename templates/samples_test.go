@@ -65,6 +65,15 @@ func samples() []sample {
 	}
 	all := []scope{{"openid", true}, {"profile", true}, {"email", true}, {"address", true}, {"phone", true}, {"practice", true},
 		{"npi", true}, {"offline_access", true}, {"files.read", false}}
+	type logout struct {
+		Fields  []field
+		Problem string
+	}
+	type frame struct{ App, URI string }
+	type loggedOut struct {
+		Frames []frame
+		To     string
+	}
 	return append(settingsSamples(wrong), []sample{
 		{"", Page{Name: "consent", App: "Harbor Law", Data: consent{"grace", "files.harbor.example", all, "r1"}}},
 		{"first visit", Page{Name: "login", Step: "identify", Flow: "f1", App: "Chart", Data: signIn{App: "Chart"}}},
@@ -98,7 +107,11 @@ func samples() []sample {
 		{"", Page{Name: "support_sent", Data: due{"AB12CD34", noon}}},
 		{"", Page{Name: "home", Data: user{"grace"}}},
 		{"", Page{Name: "logout"}},
+		{"asked by an app", Page{Name: "logout", App: "Chart", Data: logout{[]field{{"id_token_hint", "j.w.t"}, {"state", "s"}}, ""}}},
+		{"asked wrongly", Page{Name: "logout", Data: logout{Problem: "no ID token of ours"}}},
 		{"", Page{Name: "logged_out"}},
+		{"with frames", Page{Name: "logged_out", Data: loggedOut{Frames: []frame{{"Chart", "https://chart.example/cb"}}}}},
+		{"leading on", Page{Name: "logged_out", App: "Chart", Data: loggedOut{[]frame{{"Chart", "https://chart.example/cb"}}, "https://chart.example/cb"}}},
 		{"answered", Page{Name: "stale", Flow: "f1", Data: stale{}}},
 		{"expired", Page{Name: "stale", Flow: "f1", Data: stale{true}}},
 		{"", Page{Name: "lost_cookie"}},

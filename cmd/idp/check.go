@@ -16,6 +16,7 @@ import (
 	"github.com/medximity/idp/flows/account"
 	"github.com/medximity/idp/provider/keys"
 	"github.com/medximity/idp/provider/mail"
+	"github.com/medximity/idp/provider/outgoing"
 	"github.com/medximity/idp/provider/seal"
 )
 
@@ -42,6 +43,7 @@ func (c *Config) check() error {
 	p.add("proxies", err)
 	_, err = prefixes(c.LimitsExempt)
 	p.add("limits.exempt", err)
+	p.add("outgoing.allow", outgoing.Check(c.OutgoingAllow))
 	p.add("log.level", new(slog.Level).UnmarshalText([]byte(c.LogLevel)))
 	c.checkBounds(&p)
 	c.checkClients(&p)

@@ -47,6 +47,10 @@ func clientAdd() *cobra.Command {
 	f.StringVar(&c.Name, "name", "", "what people see; default the ID")
 	f.StringArrayVar(&c.RedirectURIs, "redirect-uri", nil, "where answers may go; repeat for more")
 	f.StringArrayVar(&c.PostLogoutURIs, "post-logout-redirect-uri", nil, "where people may go after signing out; repeat for more")
+	f.StringVar(&c.BackchannelLogoutURI, "backchannel-logout-uri", "", "where it is told that a session is over")
+	f.BoolVar(&c.BackchannelLogoutSession, "backchannel-logout-session-required", false, "it needs to know which session")
+	f.StringVar(&c.FrontchannelLogoutURI, "frontchannel-logout-uri", "", "what the page of whoever signed out loads, to say so")
+	f.BoolVar(&c.FrontchannelLogoutSession, "frontchannel-logout-session-required", false, "it needs to know which session")
 	f.BoolVar(&c.Public, "public", false, "an app in a browser or on a phone: no secret")
 	f.StringVar(&c.PKCE, "pkce", "required", "required or optional")
 	f.StringVar(&c.Algorithm, "alg", "", "algorithm of its ID tokens; default RS256")
@@ -157,6 +161,9 @@ func (c ClientConfig) client() registration {
 		AuthMethods: []string{"client_secret_basic", "client_secret_post"}, PKCEOptional: c.PKCE == "optional" && !c.Public,
 		Algorithm: c.Algorithm, Scopes: c.Scopes, ClaimsInIDToken: c.ClaimsInIDToken,
 		RequireMFA: c.RequireMFA, ThirdParty: c.ThirdParty,
+		BackchannelLogoutURI:     c.BackchannelLogoutURI,
+		BackchannelLogoutSession: c.BackchannelLogoutSession,
+		FrontchannelLogoutURI:    c.FrontchannelLogoutURI, FrontchannelLogoutSession: c.FrontchannelLogoutSession,
 	}
 	or(&sc.Name, sc.ID)
 	or(&sc.Algorithm, "RS256")
@@ -198,6 +205,16 @@ func (r registration) problems() []problem {
 	for _, uri := range r.PostLogoutURIs {
 		if err := provider.CheckRedirectURI(uri); err != nil {
 			say("post_logout_redirect_uris", fmt.Errorf("%q: %w", uri, err))
+		}
+	}
+	if uri := r.BackchannelLogoutURI; uri != "" {
+		if err := provider.CheckRedirectURI(uri); err != nil {
+			say("backchannel_logout_uri", fmt.Errorf("%q: %w", uri, err))
+		}
+	}
+	if uri := r.FrontchannelLogoutURI; uri != "" {
+		if err := provider.CheckFrontchannelURI(uri, r.RedirectURIs); err != nil {
+			say("frontchannel_logout_uri", fmt.Errorf("%q: %w", uri, err))
 		}
 	}
 	say("algorithm", checkAlgorithm(r.Algorithm))

@@ -18,6 +18,10 @@ type clientDoc struct {
 	Public          bool     `json:"public"`
 	RedirectURIs    []string `json:"redirect_uris"`
 	PostLogoutURIs  []string `json:"post_logout_redirect_uris"`
+	BackchannelURI  string   `json:"backchannel_logout_uri,omitempty"`
+	BackchannelSID  bool     `json:"backchannel_logout_session_required,omitempty"`
+	FrontchannelURI string   `json:"frontchannel_logout_uri,omitempty"`
+	FrontchannelSID bool     `json:"frontchannel_logout_session_required,omitempty"`
 	PKCE            string   `json:"pkce"`
 	Algorithm       string   `json:"id_token_signed_response_alg"`
 	ClaimsInIDToken bool     `json:"claims_in_id_token"`
@@ -33,6 +37,8 @@ func document(c store.Client, secret string) clientDoc {
 		PostLogoutURIs: c.PostLogoutURIs, PKCE: "required", Algorithm: c.Algorithm,
 		ClaimsInIDToken: c.ClaimsInIDToken, Scopes: c.Scopes, FromConfig: c.FromConfig,
 		RequireMFA: c.RequireMFA, ThirdParty: c.ThirdParty,
+		BackchannelURI: c.BackchannelLogoutURI, BackchannelSID: c.BackchannelLogoutSession,
+		FrontchannelURI: c.FrontchannelLogoutURI, FrontchannelSID: c.FrontchannelLogoutSession,
 	}
 	if c.PKCEOptional {
 		d.PKCE = "optional"
@@ -60,6 +66,12 @@ func printClient(cmd *cobra.Command, c store.Client, secret string) error {
 	line("redirect_uris", strings.Join(d.RedirectURIs, " "))
 	if len(d.PostLogoutURIs) > 0 {
 		line("post_logout_redirect_uris", strings.Join(d.PostLogoutURIs, " "))
+	}
+	if d.BackchannelURI != "" {
+		line("backchannel_logout_uri", d.BackchannelURI)
+	}
+	if d.FrontchannelURI != "" {
+		line("frontchannel_logout_uri", d.FrontchannelURI)
 	}
 	line("pkce", d.PKCE)
 	line("algorithm", d.Algorithm)

@@ -102,6 +102,11 @@ type Config struct {
 	// setting. Default none.
 	LimitsExempt []string `koanf:"limits.exempt"`
 
+	// OutgoingAllow are hosts, addresses and networks that apps' URIs (logout)
+	// may lead the server to though they are not public, such as an app in the
+	// same data centre. Default none: only public addresses are connected to.
+	OutgoingAllow []string `koanf:"outgoing.allow"`
+
 	// Clients are apps beside those of `idp client add`. One that leaves the
 	// configuration is removed at the next start. Default none.
 	Clients []ClientConfig `koanf:"clients"`
@@ -127,6 +132,16 @@ type ClientConfig struct {
 	RedirectURIs []string `koanf:"redirect_uris"`
 	// PostLogoutURIs are where people may go after signing out. Default none.
 	PostLogoutURIs []string `koanf:"post_logout_redirect_uris"`
+	// BackchannelLogoutURI is where the server tells it that a session is over;
+	// BackchannelLogoutSession says that it wants to know which, and it is told
+	// in any case. Default none, false.
+	BackchannelLogoutURI     string `koanf:"backchannel_logout_uri"`
+	BackchannelLogoutSession bool   `koanf:"backchannel_logout_session_required"`
+	// FrontchannelLogoutURI is what the page of whoever signed out loads in a
+	// frame, for apps that only the browser reaches. It is of the origin of a
+	// redirect URI. Default none; session_required as above.
+	FrontchannelLogoutURI     string `koanf:"frontchannel_logout_uri"`
+	FrontchannelLogoutSession bool   `koanf:"frontchannel_logout_session_required"`
 	// PKCE is required or optional. Default required; public: always.
 	PKCE string `koanf:"pkce"`
 	// Algorithm signs its ID tokens. Default RS256.

@@ -128,7 +128,9 @@ func demoConfig(f demoFlags, d *theDemo, ring []byte, operator string) *Config {
 		// Everybody is at the same address here; a few wrong passwords in the
 		// tour must not stop it.
 		LimitsExempt: []string{"127.0.0.0/8", "::1/128"},
-		LogLevel:     "warn",
+		// So are the apps.
+		OutgoingAllow: []string{"127.0.0.0/8", "::1/128"},
+		LogLevel:      "warn",
 	}
 	if f.store != "" {
 		c.StoreURL = Secret(f.store)

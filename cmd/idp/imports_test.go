@@ -20,6 +20,7 @@ provider/web             flows flows/account flows/directory provider/store temp
 provider/mail            flows/account flows/directory provider/seal provider/store templates
 provider/keys            provider/seal provider/store
 provider/metrics         flows flows/account
+provider/outgoing
 provider/webhook         flows/account flows/directory
 provider/ldap            flows/account flows/directory
 provider/upstream        flows/account flows/directory
@@ -54,7 +55,7 @@ github.com/spf13/                 cmd/idp
 github.com/knadh/                 cmd/idp
 github.com/emersion/              cmd/idp
 github.com/coreos/go-oidc         cmd/idp
-net/http                          provider provider/settings provider/web provider/metrics cmd/idp
+net/http                          provider provider/settings provider/web provider/metrics provider/outgoing cmd/idp
 `
 
 func TestImports(t *testing.T) {

@@ -28,7 +28,7 @@ const rsaBits = 2048
 type key struct {
 	store.SigningKey
 	signer crypto.Signer
-	header string // base64url, dot included: the same for all that it signs
+	header string // base64url, dot included: the same for all JWTs that it signs
 }
 
 // generate makes a key. Its ID is its RFC 7638 thumbprint.
@@ -73,8 +73,13 @@ func parse(row store.SigningKey) (*key, error) {
 	if !ok || !fits(row.Algorithm, signer) {
 		return nil, fmt.Errorf("a %T cannot sign %s", private, row.Algorithm)
 	}
-	h, err := json.Marshal(header{Algorithm: row.Algorithm, KeyID: row.ID, Type: "JWT"})
-	return &key{row, signer, base64.RawURLEncoding.EncodeToString(h) + "."}, err
+	h, err := headerOf(row, "JWT")
+	return &key{row, signer, h}, err
+}
+
+func headerOf(row store.SigningKey, typ string) (string, error) {
+	h, err := json.Marshal(header{Algorithm: row.Algorithm, KeyID: row.ID, Type: typ})
+	return base64.RawURLEncoding.EncodeToString(h) + ".", err
 }
 
 func fits(alg string, s crypto.Signer) bool {
@@ -90,10 +95,10 @@ func fits(alg string, s crypto.Signer) bool {
 }
 
 // sign returns the compact JWS of a payload.
-func (k *key) sign(payload []byte) (string, error) {
+func (k *key) sign(header string, payload []byte) (string, error) {
 	enc := base64.RawURLEncoding
-	b := make([]byte, 0, len(k.header)+enc.EncodedLen(len(payload))+1+enc.EncodedLen(rsaBits/8))
-	b = append(b, k.header...)
+	b := make([]byte, 0, len(header)+enc.EncodedLen(len(payload))+1+enc.EncodedLen(rsaBits/8))
+	b = append(b, header...)
 	b = enc.AppendEncode(b, payload)
 	signature, err := k.signature(b)
 	if err != nil {

@@ -93,11 +93,24 @@ func (k *Keys) Algorithms() []string { return algorithms() }
 // Sign returns a compact JWS of the payload (RFC 7515 section 7.1), by the key
 // that signs now, with its kid and typ JWT in the header.
 func (k *Keys) Sign(alg string, payload []byte) (string, error) {
+	return k.SignAs("JWT", alg, payload)
+}
+
+// SignAs is Sign with another typ, for tokens that must not be taken for those
+// (RFC 8725 section 3.11). Verify refuses them.
+func (k *Keys) SignAs(typ, alg string, payload []byte) (string, error) {
 	key := k.now().signer(alg, k.store.Now())
 	if key == nil {
 		return "", fmt.Errorf("keys: nothing signs %q", alg)
 	}
-	return key.sign(payload)
+	if typ == "JWT" {
+		return key.sign(key.header, payload)
+	}
+	h, err := headerOf(key.SigningKey, typ)
+	if err != nil {
+		return "", err
+	}
+	return key.sign(h, payload)
 }
 
 // ErrNotOurs means that a token was not signed by a key of ours.

@@ -33,6 +33,15 @@ type Client struct {
 	ClaimsInIDToken bool     `json:"claims_in_id_token,omitempty"`
 	RequireMFA      bool     `json:"require_mfa,omitempty"` // its people sign in with two factors
 	ThirdParty      bool     `json:"third_party,omitempty"` // others run it: people are asked what it may see
+
+	// Where it is told that a session is over (OpenID Connect Back-Channel Logout
+	// 1.0 section 2.2). It is told which one whether it needs to know or not.
+	BackchannelLogoutURI     string `json:"backchannel_logout_uri,omitempty"`
+	BackchannelLogoutSession bool   `json:"backchannel_logout_session_required,omitempty"`
+	// What the page of whoever signed out loads, to say the same (OpenID Connect
+	// Front-Channel Logout 1.0 section 2). It too is told which session.
+	FrontchannelLogoutURI     string `json:"frontchannel_logout_uri,omitempty"`
+	FrontchannelLogoutSession bool   `json:"frontchannel_logout_session_required,omitempty"`
 }
 
 // What happened to a client, as ClientChanged says it.
@@ -161,6 +170,26 @@ func (s *Store) RemoveClient(ctx context.Context, id, actor string) error {
 	})
 	s.clients.put(id, nil)
 	return err
+}
+
+// AppsOf returns the apps that somebody was signed in to from a session.
+func (s *Store) AppsOf(ctx context.Context, sess *Session) ([]*Client, error) {
+	ids, err := s.q.AppsOf(ctx, db.AppsOfParams{Account: string(sess.Account), Session: sess.ID})
+	if err != nil {
+		return nil, fmt.Errorf("store: apps: %w", err)
+	}
+	var all []*Client
+	for _, id := range ids {
+		c, err := s.Client(ctx, id)
+		if errors.Is(err, ErrNoClient) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, c)
+	}
+	return all, nil
 }
 
 func clientOf(row db.ClientRow) (*Client, error) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"time"
+
+	"github.com/medximity/idp/flows/account"
 )
 
 // Move moves the store's clock: tests do not wait.
@@ -11,6 +13,18 @@ func (s *Store) Move(d time.Duration) { s.shift.Add(int64(d)) }
 
 // ClearExpiredLocks is the job that ends locks nobody came to see end.
 func (s *Store) ClearExpiredLocks(ctx context.Context) error { return s.clearExpiredLocks(ctx, 100) }
+
+// EndSession ends a session by its ID, as signing out or another in its place does.
+func (s *Store) EndSession(ctx context.Context, id []byte, reason account.Reason) error {
+	if reason != account.SignedOut {
+		return s.update(ctx, func(t *tx) error { return t.endSession(ctx, id, reason) })
+	}
+	var who string
+	if err := s.read.QueryRow("SELECT account FROM sessions WHERE id = $1", id).Scan(&who); err != nil {
+		return err
+	}
+	return s.SignOut(ctx, &Session{ID: id, Account: account.ID(who)})
+}
 
 // Count runs a query of a test that returns one number.
 func (s *Store) Count(query string, args ...any) (n int, err error) {

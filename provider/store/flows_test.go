@@ -140,7 +140,7 @@ func TestFinishOnce(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		r.ok(r.EndSession(ctx, *won.Load(), account.SignedOut))
+		r.ok(r.EndSession(ctx, account.HashSecret(*won.Load()), account.SignedOut))
 		if err := r.Finish(ctx, f, progress(r.charge(attempt(id))), newSession()); err != flows.ErrStale {
 			r.Errorf("after the session's end: %v", err)
 		}
@@ -293,7 +293,7 @@ func TestLastLoginIsTheNewestThatWaits(t *testing.T) {
 		done.Account = id
 		n := newSession()
 		r.ok(r.Finish(ctx, done, progress(r.charge(attempt(id))), n))
-		r.ok(r.EndSession(ctx, n.Token, account.SignedOut))
+		r.ok(r.EndSession(ctx, account.HashSecret(n.Token), account.SignedOut))
 		f, err := r.LastLogin(ctx, []byte("mine"))
 		if err != nil || f.ID != old.ID {
 			r.Errorf("%v %v", f, err)

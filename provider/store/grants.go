@@ -30,6 +30,7 @@ type Grant struct {
 	Practice  account.PracticeID
 	Epoch     int64  // of the account's proofs, when the session was made
 	Session   []byte // the ID of the session it came from
+	Root      []byte // and the one that session began with; RedeemCode fills it in
 	Scopes    []string
 	AuthTime  time.Time
 	Methods   []string // RFC 8176
@@ -54,8 +55,8 @@ type Tokens struct {
 // and account are live and the account is not locked; else ErrGone. A code
 // that comes again revokes what it gave (RFC 6749 section 4.1.2): ErrReplayed.
 // It is one statement; of any number at once, one succeeds.
-func (s *Store) RedeemCode(ctx context.Context, g Grant, code []byte, t Tokens) error {
-	n, err := s.w.RedeemCode(ctx, db.RedeemCodeParams{
+func (s *Store) RedeemCode(ctx context.Context, g *Grant, code []byte, t Tokens) error {
+	root, err := s.w.RedeemCode(ctx, db.RedeemCodeParams{
 		ID: g.ID, Client: g.Client, Account: string(g.Account), Epoch: g.Epoch, Session: g.Session,
 		CodeHash: code, AccessHash: t.Access, RefreshHash: t.Refresh,
 		Scopes: strings.Join(g.Scopes, " "), AuthTime: micros(g.AuthTime),
@@ -64,11 +65,12 @@ func (s *Store) RedeemCode(ctx context.Context, g Grant, code []byte, t Tokens) 
 		CreatedAt: micros(g.CreatedAt), ExpiresAt: micros(g.ExpiresAt), Now: micros(s.Now()),
 		Asks: g.Asks, Consented: g.Client,
 	})
-	if err != nil {
-		return fmt.Errorf("store: redeem code: %w", err)
-	}
-	if n == 1 {
+	if err == nil {
+		g.Root = root
 		return nil
+	}
+	if !missing(err) {
+		return fmt.Errorf("store: redeem code: %w", err)
 	}
 	id, err := s.q.GrantOfCode(ctx, code)
 	if missing(err) {
@@ -94,7 +96,7 @@ func (s *Store) GrantByAccess(ctx context.Context, access []byte) (*Grant, *dire
 	if err != nil {
 		return nil, nil, fmt.Errorf("store: access token: %w", err)
 	}
-	g := grantOf(grantRow{r.ID, r.Client, r.Account, r.Practice, r.Epoch, r.Session, r.Scopes,
+	g := grantOf(grantRow{r.ID, r.Client, r.Account, r.Practice, r.Epoch, r.Session, r.Root, r.Scopes,
 		r.AuthTime, r.Methods, r.Acr, r.Requested, r.CreatedAt, r.AccessUntil, r.RefreshUntil, r.ExpiresAt})
 	if r.Person == "" {
 		return g, nil, nil
@@ -116,7 +118,7 @@ func (s *Store) Grant(ctx context.Context, id string) (g *Grant, refresh []byte,
 	if err != nil {
 		return nil, nil, false, fmt.Errorf("store: grant: %w", err)
 	}
-	g = grantOf(grantRow{r.ID, r.Client, r.Account, r.Practice, r.Epoch, r.Session, r.Scopes,
+	g = grantOf(grantRow{r.ID, r.Client, r.Account, r.Practice, r.Epoch, r.Session, r.Root, r.Scopes,
 		r.AuthTime, r.Methods, r.Acr, r.Requested, r.CreatedAt, r.AccessUntil, r.RefreshUntil, r.ExpiresAt})
 	return g, r.RefreshHash, r.Live, nil
 }
@@ -150,6 +152,9 @@ func (s *Store) Rotate(ctx context.Context, g *Grant, old []byte, t Tokens) erro
 	return ErrReused
 }
 
+// SID names the session that the family came from to apps, as Session.SID does.
+func (g Grant) SID() string { return sidOf(g.Root) }
+
 // RevokeGrant ends a whole family, whichever of its tokens was at hand. It is
 // idempotent, and one event.
 func (s *Store) RevokeGrant(ctx context.Context, id string, reason account.Reason) error {
@@ -171,7 +176,7 @@ func (s *Store) RevokeGrant(ctx context.Context, id string, reason account.Reaso
 type grantRow struct {
 	id, client, account, practice                   string
 	epoch                                           int64
-	session                                         []byte
+	session, root                                   []byte
 	scopes                                          string
 	authTime                                        int64
 	methods, acr, requested                         string
@@ -181,7 +186,7 @@ type grantRow struct {
 func grantOf(r grantRow) *Grant {
 	return &Grant{
 		ID: r.id, Client: r.client, Account: account.ID(r.account), Practice: account.PracticeID(r.practice),
-		Epoch: r.epoch, Session: r.session, Scopes: strings.Fields(r.scopes), AuthTime: at(r.authTime),
+		Epoch: r.epoch, Session: r.session, Root: r.root, Scopes: strings.Fields(r.scopes), AuthTime: at(r.authTime),
 		Methods: strings.Fields(r.methods), ACR: r.acr, Requested: r.requested,
 		CreatedAt: at(r.createdAt), AccessUntil: at(r.accessUntil),
 		RefreshUntil: at(r.refreshUntil), ExpiresAt: at(r.expiresAt),

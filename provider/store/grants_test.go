@@ -35,7 +35,7 @@ func (r *rig) tokens() store.Tokens {
 func (r *rig) redeemed(name string) (store.Grant, store.Tokens) {
 	r.Helper()
 	g, t := r.family(r.signIn(r.person(name))), r.tokens()
-	r.ok(r.RedeemCode(context.Background(), g, account.HashSecret(account.NewSecret()), t))
+	r.ok(r.RedeemCode(context.Background(), &g, account.HashSecret(account.NewSecret()), t))
 	return g, t
 }
 
@@ -88,7 +88,7 @@ func TestGrantComesBackAsItWas(t *testing.T) {
 func TestGrantOfAnotherDirectory(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		g, tokens := r.family(r.signIn("entra|42")), r.tokens()
-		r.ok(r.RedeemCode(context.Background(), g, []byte("code"), tokens))
+		r.ok(r.RedeemCode(context.Background(), &g, []byte("code"), tokens))
 		if _, entry, err := r.GrantByAccess(context.Background(), tokens.Access); err != nil || entry != nil {
 			r.Errorf("entry %+v, %v", entry, err)
 		}
@@ -103,7 +103,7 @@ func TestOneCodeAHundredTimes(t *testing.T) {
 		for i := range issued {
 			issued[i] = r.tokens()
 		}
-		errs := all(100, func(i int) error { return r.RedeemCode(ctx, g, code, issued[i]) })
+		errs := all(100, func(i int) error { return r.RedeemCode(ctx, &g, code, issued[i]) })
 		if n := succeeded(errs); n != 1 {
 			r.Errorf("%d of 100 got tokens", n)
 		}
@@ -125,7 +125,7 @@ func TestRedeemCodeIsOneStatement(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		g := r.family(r.signIn(r.person("ann")))
 		r.asked()
-		r.ok(r.RedeemCode(context.Background(), g, []byte("code"), r.tokens()))
+		r.ok(r.RedeemCode(context.Background(), &g, []byte("code"), r.tokens()))
 		if diff := cmp.Diff([]string{"RedeemCode"}, r.asked()); diff != "" {
 			r.Error(diff)
 		}
@@ -135,7 +135,7 @@ func TestRedeemCodeIsOneStatement(t *testing.T) {
 func TestRedeemCodeRefused(t *testing.T) {
 	for name, spoil := range map[string]func(r *rig, g *store.Grant, token string){
 		"the session ended": func(r *rig, g *store.Grant, token string) {
-			r.ok(r.EndSession(context.Background(), token, account.SignedOut))
+			r.ok(r.EndSession(context.Background(), account.HashSecret(token), account.SignedOut))
 		},
 		"the session ran out": func(r *rig, _ *store.Grant, _ string) { r.Move(12 * time.Hour) },
 		"another session":     func(r *rig, g *store.Grant, _ string) { g.Session = []byte("another") },
@@ -155,7 +155,7 @@ func TestRedeemCodeRefused(t *testing.T) {
 				token := r.signIn(r.person("ann"))
 				g := r.family(token)
 				spoil(r, &g, token)
-				if err := r.RedeemCode(context.Background(), g, []byte("code"), r.tokens()); !errors.Is(err, store.ErrGone) {
+				if err := r.RedeemCode(context.Background(), &g, []byte("code"), r.tokens()); !errors.Is(err, store.ErrGone) {
 					r.Errorf("RedeemCode = %v", err)
 				}
 				if n := r.count("SELECT COUNT(*) FROM grants"); n != 0 {
@@ -268,14 +268,14 @@ func TestSigningOutEndsTheFamiliesOfTheSession(t *testing.T) {
 		here, there, before := r.signIn(id), r.signIn(id), r.signIn(id)
 		rotates := func(token string) func() error {
 			g, t := r.family(token), r.tokens()
-			r.ok(r.RedeemCode(ctx, g, account.HashSecret(account.NewSecret()), t))
+			r.ok(r.RedeemCode(ctx, &g, account.HashSecret(account.NewSecret()), t))
 			return func() error { return r.Rotate(ctx, &g, t.Refresh, r.tokens()) }
 		}
 		ended := []func() error{rotates(here), rotates(here)}
 		kept := []func() error{rotates(there), rotates(before)}
-		r.ok(r.EndSession(ctx, before, account.Replaced))
+		r.ok(r.EndSession(ctx, account.HashSecret(before), account.Replaced))
 		for range 2 {
-			r.ok(r.EndSession(ctx, here, account.SignedOut))
+			r.ok(r.EndSession(ctx, account.HashSecret(here), account.SignedOut))
 		}
 		for _, rotate := range ended {
 			if err := rotate(); !errors.Is(err, store.ErrGone) {
@@ -341,7 +341,7 @@ func TestNoRefreshToken(t *testing.T) {
 			tokens := r.tokens()
 			tokens.Refresh, tokens.RefreshUntil = nil, time.Time{}
 			g := r.family(session)
-			r.ok(r.RedeemCode(context.Background(), g, account.HashSecret(g.ID), tokens))
+			r.ok(r.RedeemCode(context.Background(), &g, account.HashSecret(g.ID), tokens))
 			if err := r.Rotate(context.Background(), &g, []byte("guess"), r.tokens()); err == nil {
 				r.Error("rotated nothing")
 			}
@@ -359,7 +359,7 @@ func TestGrantsInATurmoil(t *testing.T) {
 		var tokens []store.Tokens
 		for range 10 {
 			g, issued := r.family(session), r.tokens()
-			r.ok(r.RedeemCode(ctx, g, account.HashSecret(g.ID), issued))
+			r.ok(r.RedeemCode(ctx, &g, account.HashSecret(g.ID), issued))
 			families, tokens = append(families, g), append(tokens, issued)
 		}
 		errs := all(200, func(i int) error {
@@ -370,7 +370,7 @@ func TestGrantsInATurmoil(t *testing.T) {
 			case 1:
 				return r.SetDisabled(ctx, g.Account, i%20 == 0, "op")
 			case 2:
-				return r.RedeemCode(ctx, g, account.HashSecret(g.ID), r.tokens())
+				return r.RedeemCode(ctx, &g, account.HashSecret(g.ID), r.tokens())
 			}
 			return r.Rotate(ctx, &g, old, r.tokens())
 		})

@@ -20,6 +20,10 @@ type Workers struct {
 	// error is tried again for an hour. Errors are logged: they must not name
 	// the recipient. Nil: mails wait, and none is lost.
 	SendMail func(context.Context, Mail) error
+	// TellApp tells one app that a session is over. An error is tried again a few
+	// times, unless it has Permanent() true; it must not tell whose session it
+	// is. Nil: it waits.
+	TellApp func(context.Context, Logout) error
 	// RotateKeys is called about each hour, to rotate signing keys if due.
 	RotateKeys func(context.Context) error
 	// AuditFor is how long audit rows are kept; 0 is 6 years (45 CFR
@@ -27,9 +31,11 @@ type Workers struct {
 	AuditFor time.Duration
 }
 
-// Queues of jobs: mails wait for a mail server, and nothing else for them.
+// Queues of jobs: mails wait for a mail server, logouts for apps, and nothing
+// else for them.
 const (
 	mailQueue   = "mail"
+	logoutQueue = "logout"
 	upkeepQueue = "upkeep"
 )
 
@@ -95,6 +101,7 @@ func (s *Store) Work(ctx context.Context, w Workers) (stop func(context.Context)
 func (s *Store) workers(w Workers, chain *chainer) *river.Workers {
 	all := river.NewWorkers()
 	river.AddWorker(all, &mailWorker{store: s, send: w.SendMail})
+	river.AddWorker(all, &logoutWorker{log: s.Logger, tell: w.TellApp})
 	river.AddWorker(all, upkeep[clearJob](func(ctx context.Context) error {
 		return s.clearExpiredLocks(ctx, batch)
 	}))
@@ -116,6 +123,9 @@ func (w Workers) queues() map[string]river.QueueConfig {
 	q := map[string]river.QueueConfig{upkeepQueue: {MaxWorkers: 2}} // a long sweep does not stop the chain
 	if w.SendMail != nil {
 		q[mailQueue] = river.QueueConfig{MaxWorkers: 4}
+	}
+	if w.TellApp != nil {
+		q[logoutQueue] = river.QueueConfig{MaxWorkers: 8} // some apps are slow
 	}
 	return q
 }

@@ -19,7 +19,7 @@ func (r *rig) app(by *store.Session) []byte {
 		Requested: "{}", CreatedAt: now, ExpiresAt: now.Add(24 * time.Hour)}
 	t := r.tokens()
 	t.AccessUntil = now.Add(24 * time.Hour)
-	r.ok(r.RedeemCode(context.Background(), g, account.HashSecret(account.NewSecret()), t))
+	r.ok(r.RedeemCode(context.Background(), &g, account.HashSecret(account.NewSecret()), t))
 	return t.Access
 }
 

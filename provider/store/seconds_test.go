@@ -229,7 +229,22 @@ func TestARaisedSessionKeepsItsApps(t *testing.T) {
 		if r.live(token) || !raised.AuthTime.Equal(s.AuthTime) || !r.works(app) || len(r.told(account.SteppedUp)) != 1 {
 			r.Errorf("old %v, auth_time %v of %v, app %v", r.live(token), raised.AuthTime, s.AuthTime, r.works(app))
 		}
-		r.ok(r.EndSession(ctx, n.Token, account.SignedOut))
+		g, _, err := r.GrantByAccess(ctx, app)
+		r.ok(err)
+		next := r.family(n.Token)
+		r.ok(r.RedeemCode(ctx, &next, []byte("code"), r.tokens()))
+		for who, sid := range map[string]string{"the session": raised.SID(), "its app": g.SID(), "an app since": next.SID()} {
+			if sid != s.SID() {
+				r.Errorf("%s has the sid %s, not %s", who, sid, s.SID())
+			}
+		}
+		if named, err := r.SessionNamed(ctx, id, s.SID()); err != nil || string(named.ID) != string(raised.ID) {
+			r.Errorf("the sid names another session: %v", err)
+		}
+		if _, err := r.SessionNamed(ctx, "id-bob", s.SID()); !errors.Is(err, store.ErrNoSession) {
+			r.Errorf("the sid is good for somebody else: %v", err)
+		}
+		r.ok(r.EndSession(ctx, account.HashSecret(n.Token), account.SignedOut))
 		if r.works(app) {
 			r.Error("signed out, and its app goes on")
 		}
@@ -245,7 +260,7 @@ func TestAFlowDiesWithItsSession(t *testing.T) {
 		s, err := r.Session(ctx, token)
 		r.ok(err)
 		f := r.raising(flows.Enroll, s)
-		r.ok(r.EndSession(ctx, token, account.SignedOut))
+		r.ok(r.EndSession(ctx, account.HashSecret(token), account.SignedOut))
 		if _, err := r.Flow(ctx, f.ID, f.Browser); !errors.Is(err, flows.ErrNoFlow) {
 			r.Errorf("read: %v", err)
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/medximity/idp/flows/account"
@@ -22,6 +23,7 @@ const seenEvery = 5 * time.Minute
 // Session is a browser that is signed in.
 type Session struct {
 	ID        []byte // SHA-256 of the cookie's secret
+	Root      []byte // the ID that it began with, before any step-up
 	Account   account.ID
 	Practice  account.PracticeID
 	Epoch     int64
@@ -36,8 +38,10 @@ type Session struct {
 }
 
 // SID names the session to apps (`sid`, OpenID Connect Front-Channel Logout
-// section 3). It cannot be turned back into the token.
-func (s Session) SID() string { return base64.RawURLEncoding.EncodeToString(s.ID[:16]) }
+// section 3), for all its life. It cannot be turned back into the token.
+func (s Session) SID() string { return sidOf(s.Root) }
+
+func sidOf(root []byte) string { return base64.RawURLEncoding.EncodeToString(root[:16]) }
 
 // Session returns the live session of a token, or ErrNoSession.
 func (s *Store) Session(ctx context.Context, token string) (*Session, error) {
@@ -61,18 +65,40 @@ func (s *Store) Session(ctx context.Context, token string) (*Session, error) {
 
 func sessionOf(r db.SessionRow) (*Session, error) {
 	s := &Session{
-		ID: r.ID, Account: account.ID(r.Account), Practice: account.PracticeID(r.Practice),
+		ID: r.ID, Root: r.Root, Account: account.ID(r.Account), Practice: account.PracticeID(r.Practice),
 		Epoch: r.Epoch, AuthTime: at(r.AuthTime), ACR: r.Acr, Device: r.Device, Address: r.Address,
 		CreatedAt: at(r.CreatedAt), SeenAt: at(r.SeenAt), ExpiresAt: at(r.ExpiresAt),
 	}
 	return s, json.Unmarshal([]byte(r.Methods), &s.Methods)
 }
 
-// EndSession ends the session of a token. Ending it twice does nothing. When a
-// person signs out, the families of tokens that came from it end, too (ASVS
-// 7.4.1): a workstation that others use keeps nothing that goes on.
-func (s *Store) EndSession(ctx context.Context, token string, reason account.Reason) error {
-	return s.update(ctx, func(t *tx) error { return t.endSession(ctx, account.HashSecret(token), reason) })
+// SignOut ends the session that a person leaves, and the families of tokens that
+// came from it (ASVS 7.4.1): a workstation that others use keeps nothing that
+// goes on. Doing it twice does nothing, but that the session is over by itself is
+// no matter: its apps may go on, and who signs out of one hours later means all.
+func (s *Store) SignOut(ctx context.Context, sess *Session) error {
+	return s.update(ctx, func(t *tx) error {
+		if err := t.endSession(ctx, sess.ID, account.SignedOut); err != nil {
+			return err
+		}
+		return t.endFamilies(ctx, account.Event{Subject: string(sess.Account), Practice: sess.Practice,
+			Reason: account.SignedOut}, sess.ID)
+	})
+}
+
+// SessionNamed returns the session of an account that its apps know by a sid, or
+// ErrNoSession. It need not be live: only its IDs and its account are known.
+func (s *Store) SessionNamed(ctx context.Context, id account.ID, sid string) (*Session, error) {
+	rows, err := s.q.SessionsEntered(ctx, string(id))
+	if err != nil {
+		return nil, fmt.Errorf("store: session of a sid: %w", err)
+	}
+	for _, r := range rows {
+		if sidOf(r.Root) == sid {
+			return &Session{ID: r.Session, Root: r.Root, Account: id, Practice: account.PracticeID(r.Practice)}, nil
+		}
+	}
+	return nil, ErrNoSession
 }
 
 func (t *tx) endSession(ctx context.Context, id []byte, reason account.Reason) error {
@@ -83,17 +109,13 @@ func (t *tx) endSession(ctx context.Context, id []byte, reason account.Reason) e
 	if err != nil {
 		return err
 	}
-	e := account.Event{Kind: account.SessionEnded, Subject: r.Account,
-		Practice: account.PracticeID(r.Practice), Reason: reason}
-	t.tell(e)
-	if reason != account.SignedOut {
-		return nil
-	}
-	return t.endFamilies(ctx, e, id)
+	t.tell(account.Event{Kind: account.SessionEnded, Subject: r.Account,
+		Practice: account.PracticeID(r.Practice), Reason: reason})
+	return nil
 }
 
-// endFamilies ends the families of tokens that came from a session which e says
-// is over.
+// endFamilies ends the families of tokens that came from a session, and tells of
+// each for the reason that e has.
 func (t *tx) endFamilies(ctx context.Context, e account.Event, id []byte) error {
 	n, err := t.RevokeGrantsOf(ctx, db.RevokeGrantsOfParams{Account: e.Subject, Session: id, Now: t.now()})
 	e.Kind = account.GrantRevoked

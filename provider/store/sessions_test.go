@@ -104,7 +104,7 @@ func TestSessionEndsOnceAndIsReplaced(t *testing.T) {
 			r.Errorf("replaced: %v", err)
 		}
 		for range 2 {
-			r.ok(r.EndSession(ctx, n.Token, account.SignedOut))
+			r.ok(r.EndSession(ctx, account.HashSecret(n.Token), account.SignedOut))
 		}
 		if _, err := r.Session(ctx, n.Token); err != store.ErrNoSession {
 			r.Errorf("ended: %v", err)

@@ -182,6 +182,9 @@ func (s *Store) update(ctx context.Context, f func(*tx) error) error {
 			return fmt.Errorf("store: audit: %w", err)
 		}
 	}
+	if err := s.queueLogouts(ctx, t); err != nil {
+		return err
+	}
 	if err := sqlTx.Commit(); err != nil {
 		return fmt.Errorf("store: commit: %w", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"regexp"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/medximity/idp/templates"
@@ -77,7 +78,23 @@ func policy(target string, p templates.Page) string {
 		form += " " + t
 	}
 	return "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; " +
-		"connect-src 'self'; form-action " + form + "; base-uri 'none'; frame-ancestors 'none'"
+		"connect-src 'self'; form-action " + form + framesOf(p) + "; base-uri 'none'; frame-ancestors 'none'"
+}
+
+// framesOf lets the page of whoever signed out load the frames that it has, and
+// no page any other.
+func framesOf(p templates.Page) string {
+	d, _ := p.Data.(LoggedOutPage)
+	var sources []string
+	for _, f := range d.Frames {
+		if s := sourceOf(f.URI); s != "" && !slices.Contains(sources, s) {
+			sources = append(sources, s)
+		}
+	}
+	if len(sources) == 0 {
+		return ""
+	}
+	return "; frame-src " + strings.Join(sources, " ")
 }
 
 // Target says which origin, or which app's own scheme, the flow of this request

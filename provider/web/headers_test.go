@@ -153,6 +153,22 @@ func TestFormActionNamesTheApp(t *testing.T) {
 	}
 }
 
+// Only the page of whoever signed out has frames, and only those of its apps.
+func TestFramesOfLogout(t *testing.T) {
+	frames := []Frame{{"Chart", "https://chart.example/out?x=1"}, {"Chart too", "https://chart.example/two"},
+		{"Desk", "http://127.0.0.1:8081/out"}, {"Evil", "https://evil.example;script-src */"}}
+	got := policy("", templates.Page{Data: LoggedOutPage{Frames: frames}})
+	want := strings.Replace(policy("", templates.Page{}), "; base-uri", "; frame-src https://chart.example http://127.0.0.1:8081; base-uri", 1)
+	if got != want {
+		t.Errorf("policy %q, want %q", got, want)
+	}
+	for _, p := range []templates.Page{{}, {Name: "logged_out"}, {Data: LoggedOutPage{To: "https://chart.example"}}, {Data: LogoutPage{}}} {
+		if csp := policy("", p); strings.Contains(csp, "frame-src") {
+			t.Errorf("%+v: %q", p, csp)
+		}
+	}
+}
+
 func TestFormPostMayLeave(t *testing.T) {
 	g := newRig(t)
 	resp := g.handle(get("/authorize?x=1"), g.shows(200, templates.Page{Name: "form_post",

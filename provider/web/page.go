@@ -104,7 +104,7 @@ func visitOf(r *http.Request) *visit {
 // returns becomes a page.
 func (s *Site) Page(h func(http.ResponseWriter, *http.Request) error) http.Handler {
 	return s.serve(h, func(r *http.Request) error {
-		if s.origins.Check(r) != nil {
+		if s.Foreign(r) {
 			return errForeign
 		}
 		return nil
@@ -113,10 +113,14 @@ func (s *Site) Page(h func(http.ResponseWriter, *http.Request) error) http.Handl
 
 // FromApps is Page for what apps of other origins may post, such as an
 // authorization request (OIDC Core section 3.1.2.1). Its handler must change
-// nothing.
+// nothing for a request that is Foreign.
 func (s *Site) FromApps(h func(http.ResponseWriter, *http.Request) error) http.Handler {
 	return s.serve(h, func(*http.Request) error { return nil })
 }
+
+// Foreign reports whether a browser sends the form of another site. A program
+// is no browser.
+func (s *Site) Foreign(r *http.Request) bool { return s.origins.Check(r) != nil }
 
 func (s *Site) serve(h func(http.ResponseWriter, *http.Request) error, from func(*http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -188,6 +192,8 @@ func again(r *http.Request, p templates.Page) string {
 		return ""
 	case p.Name == "consent" && r.Method == http.MethodPost: // the end of a sign-in, which is over
 		return ""
+	case p.Name == "logged_out": // not to an app's request to sign out once more
+		return "/logout"
 	case r.Method == http.MethodGet || r.Method == http.MethodHead:
 		return r.URL.RequestURI()
 	}

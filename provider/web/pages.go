@@ -83,6 +83,22 @@ type AppLine struct {
 	Given  time.Time
 }
 
+// LogoutPage asks whether to sign out, and keeps what an app asked for along
+// with it.
+type LogoutPage struct {
+	Fields  []FormField
+	Problem string // with the app's request, for its developers; "" for none
+}
+
+// LoggedOutPage tells apps in frames that somebody signed out, and leads on.
+type LoggedOutPage struct {
+	Frames []Frame // their origins go into frame-src
+	To     string  // where the app wants the browser to go; "" for nowhere
+}
+
+// Frame is one app's.
+type Frame struct{ App, URI string }
+
 // StalePage leads on from a form that was answered, or is out of date.
 type StalePage struct{ Expired bool }
 

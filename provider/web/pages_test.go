@@ -25,6 +25,8 @@ func TestPageData(t *testing.T) {
 		{Name: "support", Data: SupportPage{}},
 		{Name: "support_sent", Data: SupportSentPage{"AB12CD34", at}},
 		{Name: "home", Data: HomePage{"grace"}},
+		{Name: "logout", App: "Chart", Data: LogoutPage{[]FormField{{"state", "s1"}}, "no ID token of ours"}},
+		{Name: "logged_out", App: "Chart", Data: LoggedOutPage{[]Frame{{"Chart", "https://chart.example/out"}}, "https://chart.example/bye"}},
 		{Name: "stale", Data: StalePage{}},
 		{Name: "totp", Step: "totp", Flow: "f1", Data: flows.CodePage{App: "Chart"},
 			Problems: []templates.Problem{{Field: "otp", Text: "Wrong."}}}, // without one the field has the focus

@@ -9,11 +9,93 @@ import (
 	"context"
 )
 
+const appsLeft = `-- name: AppsLeft :many
+SELECT DISTINCT gr.client, COALESCE(gr.root, gr.session) AS root, c.document
+FROM grants gr
+JOIN clients c ON c.id = gr.client
+LEFT JOIN sessions s ON s.id = gr.session
+WHERE gr.account = $1 AND (s.expires_at = $2 OR gr.revoked_at = $2)
+ORDER BY gr.client
+`
+
+type AppsLeftParams struct {
+	Account string
+	Now     int64
+}
+
+type AppsLeftRow struct {
+	Client   string
+	Root     []byte
+	Document string
+}
+
+// The apps that somebody was signed in to from a session that ends, or with
+// tokens that do, at this very moment. Tokens that are over by themselves count:
+// an app's own session lives on without them.
+func (q *Queries) AppsLeft(ctx context.Context, arg AppsLeftParams) ([]AppsLeftRow, error) {
+	rows, err := q.db.QueryContext(ctx, appsLeft, arg.Account, arg.Now)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AppsLeftRow
+	for rows.Next() {
+		var i AppsLeftRow
+		if err := rows.Scan(&i.Client, &i.Root, &i.Document); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const appsOf = `-- name: AppsOf :many
+SELECT DISTINCT client FROM grants
+WHERE account = $1 AND session = $2 AND revoked_at = 0
+ORDER BY client
+`
+
+type AppsOfParams struct {
+	Account string
+	Session []byte
+}
+
+// The apps that somebody is signed in to from a session.
+func (q *Queries) AppsOf(ctx context.Context, arg AppsOfParams) ([]string, error) {
+	rows, err := q.db.QueryContext(ctx, appsOf, arg.Account, arg.Session)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var client string
+		if err := rows.Scan(&client); err != nil {
+			return nil, err
+		}
+		items = append(items, client)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const grant = `-- name: Grant :one
 SELECT
 	gr.id, gr.client, gr.account, gr.practice, gr.epoch, gr.session, gr.scopes,
 	gr.auth_time, gr.methods, gr.acr, gr.requested, gr.created_at,
 	gr.access_until, gr.refresh_until, gr.expires_at, gr.refresh_hash,
+	COALESCE(gr.root, gr.session) AS root,
 	CAST(gr.revoked_at = 0 AND gr.expires_at > $1 AND gr.epoch = g.epoch
 		AND g.disabled = false AS BOOLEAN) AS live
 FROM grants gr
@@ -43,6 +125,7 @@ type GrantRow struct {
 	RefreshUntil int64
 	ExpiresAt    int64
 	RefreshHash  []byte
+	Root         []byte
 	Live         bool
 }
 
@@ -67,6 +150,7 @@ func (q *Queries) Grant(ctx context.Context, arg GrantParams) (GrantRow, error) 
 		&i.RefreshUntil,
 		&i.ExpiresAt,
 		&i.RefreshHash,
+		&i.Root,
 		&i.Live,
 	)
 	return i, err
@@ -77,6 +161,7 @@ SELECT
 	gr.id, gr.client, gr.account, gr.practice, gr.epoch, gr.session, gr.scopes,
 	gr.auth_time, gr.methods, gr.acr, gr.requested, gr.created_at,
 	gr.access_until, gr.refresh_until, gr.expires_at,
+	COALESCE(gr.root, gr.session) AS root,
 	CAST(COALESCE(p.id, '') AS TEXT) AS person,
 	COALESCE(p.practice, '') AS person_practice,
 	COALESCE(pr.name, '') AS practice_name,
@@ -119,6 +204,7 @@ type GrantByAccessRow struct {
 	AccessUntil    int64
 	RefreshUntil   int64
 	ExpiresAt      int64
+	Root           []byte
 	Person         string
 	PersonPractice string
 	PracticeName   string
@@ -155,6 +241,7 @@ func (q *Queries) GrantByAccess(ctx context.Context, arg GrantByAccessParams) (G
 		&i.AccessUntil,
 		&i.RefreshUntil,
 		&i.ExpiresAt,
+		&i.Root,
 		&i.Person,
 		&i.PersonPractice,
 		&i.PracticeName,
@@ -184,8 +271,8 @@ func (q *Queries) GrantOfCode(ctx context.Context, codeHash []byte) (string, err
 }
 
 const moveGrants = `-- name: MoveGrants :exec
-UPDATE grants SET session = $1
-WHERE account = $2 AND session = $3 AND revoked_at = 0
+UPDATE grants SET session = $1, root = COALESCE(root, session)
+WHERE account = $2 AND session = $3
 `
 
 type MoveGrantsParams struct {
@@ -194,17 +281,18 @@ type MoveGrantsParams struct {
 	FromSession []byte
 }
 
-// A session that was raised has another id; what came from it is still its own.
+// A session that was raised has another id; what came from it is still its own,
+// and goes by the name that apps know.
 func (q *Queries) MoveGrants(ctx context.Context, arg MoveGrantsParams) error {
 	_, err := q.db.ExecContext(ctx, moveGrants, arg.ToSession, arg.Account, arg.FromSession)
 	return err
 }
 
-const redeemCode = `-- name: RedeemCode :execrows
+const redeemCode = `-- name: RedeemCode :one
 INSERT INTO grants (
 	id, client, account, practice, epoch, session, code_hash, access_hash,
 	refresh_hash, scopes, auth_time, methods, acr, requested, created_at,
-	access_until, refresh_until, expires_at
+	access_until, refresh_until, expires_at, root
 )
 SELECT
 	$1, CAST($2 AS TEXT), s.account, s.practice, s.epoch, s.id,
@@ -215,7 +303,7 @@ SELECT
 	CAST($7 AS BIGINT), CAST($8 AS TEXT), CAST($9 AS TEXT),
 	CAST($10 AS TEXT), CAST($11 AS BIGINT),
 	CAST($12 AS BIGINT), CAST($13 AS BIGINT),
-	CAST($14 AS BIGINT)
+	CAST($14 AS BIGINT), COALESCE(s.root, s.id)
 FROM sessions s
 JOIN guards g ON g.subject = s.account
 WHERE s.id = $15 AND s.account = $16 AND s.expires_at > $17
@@ -224,6 +312,7 @@ WHERE s.id = $15 AND s.account = $16 AND s.expires_at > $17
 	AND (CAST($19 AS BOOLEAN) = false OR EXISTS (SELECT 1 FROM consents c
 		WHERE c.account = s.account AND c.client = $20))
 ON CONFLICT DO NOTHING
+RETURNING root
 `
 
 type RedeemCodeParams struct {
@@ -254,8 +343,8 @@ type RedeemCodeParams struct {
 // timed lock stops codes too, though not the refresh of what was given out.
 // s.id only tells PostgreSQL that the hashes are bytea: a CAST would, but makes
 // SQLite turn them into numbers.
-func (q *Queries) RedeemCode(ctx context.Context, arg RedeemCodeParams) (int64, error) {
-	result, err := q.db.ExecContext(ctx, redeemCode,
+func (q *Queries) RedeemCode(ctx context.Context, arg RedeemCodeParams) ([]byte, error) {
+	row := q.db.QueryRowContext(ctx, redeemCode,
 		arg.ID,
 		arg.Client,
 		arg.CodeHash,
@@ -277,10 +366,9 @@ func (q *Queries) RedeemCode(ctx context.Context, arg RedeemCodeParams) (int64, 
 		arg.Asks,
 		arg.Consented,
 	)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
+	var root []byte
+	err := row.Scan(&root)
+	return root, err
 }
 
 const revokeGrant = `-- name: RevokeGrant :one
@@ -364,4 +452,40 @@ func (q *Queries) RotateGrant(ctx context.Context, arg RotateGrantParams) (int64
 		return 0, err
 	}
 	return result.RowsAffected()
+}
+
+const sessionsEntered = `-- name: SessionsEntered :many
+SELECT DISTINCT session, COALESCE(root, session) AS root, practice FROM grants
+WHERE account = $1
+`
+
+type SessionsEnteredRow struct {
+	Session  []byte
+	Root     []byte
+	Practice string
+}
+
+// The sessions in which an account entered apps, live or over, for as long as
+// the families of their tokens are remembered.
+func (q *Queries) SessionsEntered(ctx context.Context, account string) ([]SessionsEnteredRow, error) {
+	rows, err := q.db.QueryContext(ctx, sessionsEntered, account)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []SessionsEnteredRow
+	for rows.Next() {
+		var i SessionsEnteredRow
+		if err := rows.Scan(&i.Session, &i.Root, &i.Practice); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }

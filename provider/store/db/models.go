@@ -128,6 +128,7 @@ type Grant struct {
 	RefreshUntil int64
 	ExpiresAt    int64
 	RevokedAt    int64
+	Root         []byte
 }
 
 type Guard struct {
@@ -232,6 +233,7 @@ type Session struct {
 	SeenAt    int64
 	Idle      int64
 	ExpiresAt int64
+	Root      []byte
 }
 
 type SigningKey struct {

@@ -51,7 +51,8 @@ func (q *Queries) RevokeGrantsBut(ctx context.Context, arg RevokeGrantsButParams
 
 const sessionsOf = `-- name: SessionsOf :many
 SELECT s.id, s.account, s.practice, s.epoch, s.auth_time, s.methods, s.acr,
-	s.device, s.address, s.created_at, s.seen_at, s.expires_at
+	s.device, s.address, s.created_at, s.seen_at, s.expires_at,
+	COALESCE(s.root, s.id) AS root
 FROM sessions s
 JOIN guards g ON g.subject = s.account
 WHERE s.account = $1 AND s.expires_at > $2 AND s.seen_at + s.idle > $2
@@ -77,6 +78,7 @@ type SessionsOfRow struct {
 	CreatedAt int64
 	SeenAt    int64
 	ExpiresAt int64
+	Root      []byte
 }
 
 // The live ones of an account, the newest seen first.
@@ -102,6 +104,7 @@ func (q *Queries) SessionsOf(ctx context.Context, arg SessionsOfParams) ([]Sessi
 			&i.CreatedAt,
 			&i.SeenAt,
 			&i.ExpiresAt,
+			&i.Root,
 		); err != nil {
 			return nil, err
 		}

@@ -12,14 +12,15 @@ import (
 const addSession = `-- name: AddSession :execrows
 INSERT INTO sessions (
 	id, account, practice, epoch, flow, auth_time, methods, acr, device,
-	address, created_at, seen_at, idle, expires_at
+	address, created_at, seen_at, idle, expires_at, root
 )
 SELECT
 	$1, CAST($2 AS TEXT), CAST($3 AS TEXT),
 	CAST($4 AS BIGINT), f.id, CAST($5 AS BIGINT), CAST($6 AS TEXT),
 	CAST($7 AS TEXT), CAST($8 AS TEXT), CAST($9 AS TEXT),
 	CAST($10 AS BIGINT), CAST($10 AS BIGINT), CAST($11 AS BIGINT),
-	CAST($12 AS BIGINT)
+	CAST($12 AS BIGINT),
+	(SELECT COALESCE(o.root, o.id) FROM sessions o WHERE o.id = f.session AND f.kind <> 'login')
 FROM flows f
 WHERE f.id = $13 AND f.revision = $14 AND f.expires_at > $10
 	AND f.kind IN ('login', 'stepup', 'enroll')
@@ -151,7 +152,8 @@ func (q *Queries) KeepSession(ctx context.Context, arg KeepSessionParams) error 
 
 const session = `-- name: Session :one
 SELECT s.id, s.account, s.practice, s.epoch, s.auth_time, s.methods, s.acr,
-	s.device, s.address, s.created_at, s.seen_at, s.expires_at
+	s.device, s.address, s.created_at, s.seen_at, s.expires_at,
+	COALESCE(s.root, s.id) AS root
 FROM sessions s
 JOIN guards g ON g.subject = s.account
 WHERE s.id = $1 AND s.expires_at > $2 AND s.seen_at + s.idle > $2
@@ -176,6 +178,7 @@ type SessionRow struct {
 	CreatedAt int64
 	SeenAt    int64
 	ExpiresAt int64
+	Root      []byte
 }
 
 // Live: seen lately, not past its end, and of the account's epoch.
@@ -195,6 +198,7 @@ func (q *Queries) Session(ctx context.Context, arg SessionParams) (SessionRow, e
 		&i.CreatedAt,
 		&i.SeenAt,
 		&i.ExpiresAt,
+		&i.Root,
 	)
 	return i, err
 }

@@ -1,4 +1,4 @@
--- name: RedeemCode :execrows
+-- name: RedeemCode :one
 -- No row: the code was used before, its session or account is over, or consent
 -- was withdrawn from an app that asks for it. A
 -- timed lock stops codes too, though not the refresh of what was given out.
@@ -7,7 +7,7 @@
 INSERT INTO grants (
 	id, client, account, practice, epoch, session, code_hash, access_hash,
 	refresh_hash, scopes, auth_time, methods, acr, requested, created_at,
-	access_until, refresh_until, expires_at
+	access_until, refresh_until, expires_at, root
 )
 SELECT
 	@id, CAST(@client AS TEXT), s.account, s.practice, s.epoch, s.id,
@@ -18,7 +18,7 @@ SELECT
 	CAST(@auth_time AS BIGINT), CAST(@methods AS TEXT), CAST(@acr AS TEXT),
 	CAST(@requested AS TEXT), CAST(@created_at AS BIGINT),
 	CAST(@access_until AS BIGINT), CAST(@refresh_until AS BIGINT),
-	CAST(@expires_at AS BIGINT)
+	CAST(@expires_at AS BIGINT), COALESCE(s.root, s.id)
 FROM sessions s
 JOIN guards g ON g.subject = s.account
 WHERE s.id = @session AND s.account = @account AND s.expires_at > @now
@@ -26,7 +26,8 @@ WHERE s.id = @session AND s.account = @account AND s.expires_at > @now
 	AND g.disabled = false AND g.locked_until <= @now
 	AND (CAST(@asks AS BOOLEAN) = false OR EXISTS (SELECT 1 FROM consents c
 		WHERE c.account = s.account AND c.client = @consented))
-ON CONFLICT DO NOTHING;
+ON CONFLICT DO NOTHING
+RETURNING root;
 
 -- name: GrantOfCode :one
 SELECT id FROM grants WHERE code_hash = @code_hash;
@@ -38,6 +39,7 @@ SELECT
 	gr.id, gr.client, gr.account, gr.practice, gr.epoch, gr.session, gr.scopes,
 	gr.auth_time, gr.methods, gr.acr, gr.requested, gr.created_at,
 	gr.access_until, gr.refresh_until, gr.expires_at,
+	COALESCE(gr.root, gr.session) AS root,
 	CAST(COALESCE(p.id, '') AS TEXT) AS person,
 	COALESCE(p.practice, '') AS person_practice,
 	COALESCE(pr.name, '') AS practice_name,
@@ -64,6 +66,7 @@ SELECT
 	gr.id, gr.client, gr.account, gr.practice, gr.epoch, gr.session, gr.scopes,
 	gr.auth_time, gr.methods, gr.acr, gr.requested, gr.created_at,
 	gr.access_until, gr.refresh_until, gr.expires_at, gr.refresh_hash,
+	COALESCE(gr.root, gr.session) AS root,
 	CAST(gr.revoked_at = 0 AND gr.expires_at > @now AND gr.epoch = g.epoch
 		AND g.disabled = false AS BOOLEAN) AS live
 FROM grants gr
@@ -89,9 +92,33 @@ WHERE id = @id AND revoked_at = 0
 RETURNING account, practice;
 
 -- name: MoveGrants :exec
--- A session that was raised has another id; what came from it is still its own.
-UPDATE grants SET session = @to_session
-WHERE account = @account AND session = @from_session AND revoked_at = 0;
+-- A session that was raised has another id; what came from it is still its own,
+-- and goes by the name that apps know.
+UPDATE grants SET session = @to_session, root = COALESCE(root, session)
+WHERE account = @account AND session = @from_session;
+
+-- name: SessionsEntered :many
+-- The sessions in which an account entered apps, live or over, for as long as
+-- the families of their tokens are remembered.
+SELECT DISTINCT session, COALESCE(root, session) AS root, practice FROM grants
+WHERE account = @account;
+
+-- name: AppsOf :many
+-- The apps that somebody is signed in to from a session.
+SELECT DISTINCT client FROM grants
+WHERE account = @account AND session = @session AND revoked_at = 0
+ORDER BY client;
+
+-- name: AppsLeft :many
+-- The apps that somebody was signed in to from a session that ends, or with
+-- tokens that do, at this very moment. Tokens that are over by themselves count:
+-- an app's own session lives on without them.
+SELECT DISTINCT gr.client, COALESCE(gr.root, gr.session) AS root, c.document
+FROM grants gr
+JOIN clients c ON c.id = gr.client
+LEFT JOIN sessions s ON s.id = gr.session
+WHERE gr.account = @account AND (s.expires_at = @now OR gr.revoked_at = @now)
+ORDER BY gr.client;
 
 -- name: RevokeGrantsOf :execrows
 -- The families that came from one session.

@@ -1,7 +1,8 @@
 -- name: SessionsOf :many
 -- The live ones of an account, the newest seen first.
 SELECT s.id, s.account, s.practice, s.epoch, s.auth_time, s.methods, s.acr,
-	s.device, s.address, s.created_at, s.seen_at, s.expires_at
+	s.device, s.address, s.created_at, s.seen_at, s.expires_at,
+	COALESCE(s.root, s.id) AS root
 FROM sessions s
 JOIN guards g ON g.subject = s.account
 WHERE s.account = @account AND s.expires_at > @now AND s.seen_at + s.idle > @now

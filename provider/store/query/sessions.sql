@@ -4,14 +4,15 @@
 -- accounts that have no second one.
 INSERT INTO sessions (
 	id, account, practice, epoch, flow, auth_time, methods, acr, device,
-	address, created_at, seen_at, idle, expires_at
+	address, created_at, seen_at, idle, expires_at, root
 )
 SELECT
 	@id, CAST(@account AS TEXT), CAST(@practice AS TEXT),
 	CAST(@epoch AS BIGINT), f.id, CAST(@auth_time AS BIGINT), CAST(@methods AS TEXT),
 	CAST(@acr AS TEXT), CAST(@device AS TEXT), CAST(@address AS TEXT),
 	CAST(@now AS BIGINT), CAST(@now AS BIGINT), CAST(@idle AS BIGINT),
-	CAST(@expires_at AS BIGINT)
+	CAST(@expires_at AS BIGINT),
+	(SELECT COALESCE(o.root, o.id) FROM sessions o WHERE o.id = f.session AND f.kind <> 'login')
 FROM flows f
 WHERE f.id = @flow AND f.revision = @revision AND f.expires_at > @now
 	AND f.kind IN ('login', 'stepup', 'enroll')
@@ -26,7 +27,8 @@ ON CONFLICT (flow) DO NOTHING;
 -- name: Session :one
 -- Live: seen lately, not past its end, and of the account's epoch.
 SELECT s.id, s.account, s.practice, s.epoch, s.auth_time, s.methods, s.acr,
-	s.device, s.address, s.created_at, s.seen_at, s.expires_at
+	s.device, s.address, s.created_at, s.seen_at, s.expires_at,
+	COALESCE(s.root, s.id) AS root
 FROM sessions s
 JOIN guards g ON g.subject = s.account
 WHERE s.id = @id AND s.expires_at > @now AND s.seen_at + s.idle > @now
