@@ -25,6 +25,8 @@ type metadata struct {
 	SubjectTypes      []string `json:"subject_types_supported"`
 	Algorithms        []string `json:"id_token_signing_alg_values_supported"`
 	AuthMethods       []string `json:"token_endpoint_auth_methods_supported"`
+	Introspection     string   `json:"introspection_endpoint"`
+	AskAuthMethods    []string `json:"introspection_endpoint_auth_methods_supported"`
 	RevokeAuthMethods []string `json:"revocation_endpoint_auth_methods_supported"`
 	ClaimTypes        []string `json:"claim_types_supported"`
 	Claims            []string `json:"claims_supported"`
@@ -39,7 +41,8 @@ type metadata struct {
 
 // describe makes the document, once.
 func (o *oidc) describe() ([]byte, error) {
-	methods := []string{"client_secret_basic", "client_secret_post", "none"}
+	secret := []string{"client_secret_basic", "client_secret_post"}
+	methods := append(slices.Clone(secret), "none")
 	claims := []string{"sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash"}
 	for _, scope := range standardScopes {
 		claims = append(claims, scopeClaims[scope]...)
@@ -48,6 +51,7 @@ func (o *oidc) describe() ([]byte, error) {
 		Issuer:        o.issuer,
 		Authorization: o.issuer + "/authorize", Token: o.issuer + "/token", Userinfo: o.issuer + "/userinfo",
 		JWKS: o.issuer + "/jwks.json", Revocation: o.issuer + "/revoke",
+		Introspection: o.issuer + "/introspect", AskAuthMethods: secret,
 		Scopes: standardScopes, ResponseTypes: []string{"code"}, ResponseModes: []string{"query", "form_post"},
 		GrantTypes: []string{"authorization_code", "refresh_token"}, ACRs: acrValues,
 		SubjectTypes: []string{"public"}, Algorithms: o.Algorithms,

@@ -30,7 +30,8 @@ import (
 //	token.go, grants.go    codes and refresh tokens against tokens
 //	client.go, redirect.go who asks, and where answers may go
 //	idtoken.go, claims.go  what apps are told about people
-//	userinfo.go, revoke.go, discovery.go   the rest of the endpoints
+//	access.go              what an access token stands for
+//	userinfo.go, introspect.go, revoke.go, discovery.go   the rest of the endpoints
 
 // lifetimes of what is given out. Zero fields have the defaults of fill.
 type lifetimes struct {

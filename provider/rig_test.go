@@ -168,6 +168,7 @@ func testClients() []store.Client {
 		with("odd:id+%", func(c *store.Client) { c.PKCEOptional = true; c.SecretHash = account.HashSecret("a:b%+ c") }),
 		with("careful", func(c *store.Client) { c.PKCEOptional, c.RequireMFA = true, true }),
 		with("mail", func(c *store.Client) { c.PKCEOptional = true; c.Scopes = []string{"openid", "email"} }),
+		with("api", func(c *store.Client) { c.Introspect, c.RedirectURIs = true, nil }),
 	}
 }
 
@@ -196,7 +197,7 @@ func (g *rig) routes() {
 		}
 	})
 	for name, h := range map[string]func(http.ResponseWriter, *http.Request) error{"token": g.token,
-		"userinfo": g.oidc.userinfo, "revoke": g.oidc.revoke, "discovery": g.discovery, "jwks": g.jwks} {
+		"userinfo": g.oidc.userinfo, "revoke": g.oidc.revoke, "introspect": g.oidc.introspect, "discovery": g.discovery, "jwks": g.jwks} {
 		g.mux.Handle("/"+name, g.api(name, h))
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/medximity/idp/flows/account"
 	"github.com/medximity/idp/provider/store"
 )
 
@@ -17,33 +16,20 @@ func (o *oidc) userinfo(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	_, mask, ok := o.opaque.read(accessPrefix, token)
-	if !ok {
-		return invalidToken()
-	}
-	g, person, err := o.Store.GrantByAccess(r.Context(), account.HashSecret(token))
+	a, err := o.accessOf(r.Context(), token)
 	if errors.Is(err, store.ErrGone) {
 		return invalidToken()
 	}
 	if err != nil {
 		return err
 	}
-	scopes := masked(g.Scopes, mask)
-	if !slices.Contains(scopes, scopeOpenID) {
+	if !slices.Contains(a.scopes, scopeOpenID) {
 		return &oauthError{Code: "insufficient_scope", Description: "the token was not granted openid",
 			Status: http.StatusForbidden, Challenge: "Bearer"}
 	}
-	if person == nil { // of another directory than the built-in one
-		if person, err = o.person(r.Context(), g.Account); err != nil {
-			return err
-		}
-	}
-	if person == nil || person.Disabled {
-		return invalidToken()
-	}
-	names := append(requestedBy(g).Userinfo, claimNames(scopes)...)
-	claims := claimsOf(person, names)
-	claims["sub"] = g.Account
+	names := append(requestedBy(a.grant).Userinfo, claimNames(a.scopes)...)
+	claims := claimsOf(a.person, names)
+	claims["sub"] = a.grant.Account
 	return answerJSON(w, http.StatusOK, claims)
 }
 

@@ -202,7 +202,9 @@ func TestDiscovery(t *testing.T) {
 	doc := decode(t, w)
 	want := map[string]any{"issuer": testIssuer, "authorization_endpoint": testIssuer + "/authorize",
 		"token_endpoint": testIssuer + "/token", "userinfo_endpoint": testIssuer + "/userinfo",
-		"revocation_endpoint": testIssuer + "/revoke", "jwks_uri": testIssuer + "/jwks.json",
+		"revocation_endpoint": testIssuer + "/revoke", "introspection_endpoint": testIssuer + "/introspect",
+		"introspection_endpoint_auth_methods_supported": []any{"client_secret_basic", "client_secret_post"},
+		"jwks_uri":                 testIssuer + "/jwks.json",
 		"response_types_supported": []any{"code"}, "request_uri_parameter_supported": false,
 		"code_challenge_methods_supported":               []any{"S256"},
 		"authorization_response_iss_parameter_supported": true,
@@ -212,7 +214,7 @@ func TestDiscovery(t *testing.T) {
 			t.Error(k, diff)
 		}
 	}
-	for _, absent := range []string{"introspection_endpoint", "end_session_endpoint", "registration_endpoint",
+	for _, absent := range []string{"end_session_endpoint", "registration_endpoint",
 		"pushed_authorization_request_endpoint", "check_session_iframe"} {
 		if doc[absent] != nil {
 			t.Error(absent, "is advertised and not wired")

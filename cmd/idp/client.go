@@ -52,6 +52,7 @@ func clientAdd() *cobra.Command {
 	f.StringVar(&c.Algorithm, "alg", "", "algorithm of its ID tokens; default RS256")
 	f.BoolVar(&c.ClaimsInIDToken, "claims-in-id-token", false, "put claims into the ID token too, for brokers")
 	f.BoolVar(&c.RequireMFA, "require-mfa", false, "its people sign in with two factors")
+	f.BoolVar(&c.Introspect, "introspect", false, "a resource server: it may ask about the tokens of every app")
 	return cmd
 }
 
@@ -155,7 +156,7 @@ func (c ClientConfig) client() registration {
 		ID: c.ID, Name: c.Name, Public: c.Public, RedirectURIs: c.RedirectURIs, PostLogoutURIs: c.PostLogoutURIs,
 		AuthMethods: []string{"client_secret_basic", "client_secret_post"}, PKCEOptional: c.PKCE == "optional" && !c.Public,
 		Algorithm: c.Algorithm, Scopes: c.Scopes, ClaimsInIDToken: c.ClaimsInIDToken,
-		RequireMFA: c.RequireMFA,
+		RequireMFA: c.RequireMFA, Introspect: c.Introspect,
 	}
 	or(&sc.Name, sc.ID)
 	or(&sc.Algorithm, "RS256")
@@ -186,7 +187,10 @@ func (r registration) problems() []problem {
 	if !clientID.MatchString(r.ID) {
 		say("id", errors.New("needs 1 to 100 letters, digits or ._~-"))
 	}
-	if len(r.RedirectURIs) == 0 {
+	if r.Introspect && r.Public {
+		say("introspect", errors.New("a public app cannot: whoever knows its name could ask"))
+	}
+	if len(r.RedirectURIs) == 0 && !r.Introspect {
 		say("redirect_uris", errors.New("needs at least one: --redirect-uri"))
 	}
 	for _, uri := range r.RedirectURIs {

@@ -22,6 +22,7 @@ type clientDoc struct {
 	Algorithm       string   `json:"id_token_signed_response_alg"`
 	ClaimsInIDToken bool     `json:"claims_in_id_token"`
 	RequireMFA      bool     `json:"require_mfa"`
+	Introspect      bool     `json:"introspect"`
 	Scopes          []string `json:"scopes,omitempty"`
 	FromConfig      bool     `json:"from_config"`
 }
@@ -31,13 +32,16 @@ func document(c store.Client, secret string) clientDoc {
 		ID: c.ID, Secret: secret, Name: c.Name, Public: c.Public, RedirectURIs: c.RedirectURIs,
 		PostLogoutURIs: c.PostLogoutURIs, PKCE: "required", Algorithm: c.Algorithm,
 		ClaimsInIDToken: c.ClaimsInIDToken, Scopes: c.Scopes, FromConfig: c.FromConfig,
-		RequireMFA: c.RequireMFA,
+		RequireMFA: c.RequireMFA, Introspect: c.Introspect,
 	}
 	if c.PKCEOptional {
 		d.PKCE = "optional"
 	}
 	if d.PostLogoutURIs == nil {
 		d.PostLogoutURIs = []string{}
+	}
+	if d.RedirectURIs == nil {
+		d.RedirectURIs = []string{}
 	}
 	return d
 }
@@ -64,6 +68,7 @@ func printClient(cmd *cobra.Command, c store.Client, secret string) error {
 	line("algorithm", d.Algorithm)
 	line("claims_in_id_token", fmt.Sprint(d.ClaimsInIDToken))
 	line("require_mfa", fmt.Sprint(d.RequireMFA))
+	line("introspect", fmt.Sprint(d.Introspect))
 	return w.Flush()
 }
 

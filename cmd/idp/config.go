@@ -139,6 +139,9 @@ type ClientConfig struct {
 	// RequireMFA has its people sign in with two factors. Who has no second
 	// one sets it up on the way. Default false.
 	RequireMFA bool `koanf:"require_mfa"`
+	// Introspect lets it ask what tokens stand for, those of other apps too: it
+	// is a resource server. It then needs no redirect URI. Default false.
+	Introspect bool `koanf:"introspect"`
 }
 
 // fill puts defaults where nothing was said.

@@ -138,7 +138,7 @@ func flowKinds() label  { return label{"flow", []string{"login", "stepup", "enro
 func hashOps() []string { return []string{"hash", "verify"} }
 
 func endpoints() label {
-	return label{"endpoint", []string{"authorize", "token", "userinfo", "revoke", "discovery", "jwks"}}
+	return label{"endpoint", []string{"authorize", "token", "userinfo", "introspect", "revoke", "discovery", "jwks"}}
 }
 
 // oidcErrors are the codes that we answer with (RFC 6749 sections 4.1.2.1 and

@@ -32,6 +32,7 @@ type Client struct {
 	Scopes          []string `json:"scopes,omitempty"`    // "" are the standard ones
 	ClaimsInIDToken bool     `json:"claims_in_id_token,omitempty"`
 	RequireMFA      bool     `json:"require_mfa,omitempty"` // its people sign in with two factors
+	Introspect      bool     `json:"introspect,omitempty"`  // it may ask about the tokens of every client
 }
 
 // What happened to a client, as ClientChanged says it.

@@ -1,0 +1,37 @@
+package provider
+
+import (
+	"context"
+
+	"github.com/medximity/idp/flows/account"
+	"github.com/medximity/idp/flows/directory"
+	"github.com/medximity/idp/provider/store"
+)
+
+// access is a live access token: its grant, whose it is, and which of the
+// grant's scopes it has.
+type access struct {
+	grant  *store.Grant
+	person *directory.Entry
+	scopes []string
+}
+
+// accessOf returns what a live access token stands for. Anything else is
+// store.ErrGone: expired, revoked, of somebody who is gone, or not ours.
+func (o *oidc) accessOf(ctx context.Context, token string) (*access, error) {
+	_, mask, ok := o.opaque.read(accessPrefix, token)
+	if !ok {
+		return nil, store.ErrGone
+	}
+	g, person, err := o.Store.GrantByAccess(ctx, account.HashSecret(token))
+	if err == nil && person == nil { // of another directory than the built-in one
+		person, err = o.person(ctx, g.Account)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if person == nil || person.Disabled {
+		return nil, store.ErrGone
+	}
+	return &access{g, person, masked(g.Scopes, mask)}, nil
+}
