@@ -8,8 +8,8 @@ import (
 	"github.com/medximity/idp/provider/store"
 )
 
-// access is a live access token: its grant, whose it is, and which of the
-// grant's scopes it has.
+// access is a live access token: its grant, whose it is (nil: the client's own),
+// and which of the grant's scopes it has.
 type access struct {
 	grant  *store.Grant
 	person *directory.Entry
@@ -24,14 +24,20 @@ func (o *oidc) accessOf(ctx context.Context, token string) (*access, error) {
 		return nil, store.ErrGone
 	}
 	g, person, err := o.Store.GrantByAccess(ctx, account.HashSecret(token))
-	if err == nil && person == nil { // of another directory than the built-in one
-		person, err = o.person(ctx, g.Account)
-	}
 	if err != nil {
 		return nil, err
 	}
-	if person == nil || person.Disabled {
+	a := &access{g, person, masked(g.Scopes, mask)}
+	if g.Account == "" {
+		return a, nil
+	}
+	if person == nil { // of another directory than the built-in one
+		if a.person, err = o.person(ctx, g.Account); err != nil {
+			return nil, err
+		}
+	}
+	if a.person == nil || a.person.Disabled {
 		return nil, store.ErrGone
 	}
-	return &access{g, person, masked(g.Scopes, mask)}, nil
+	return a, nil
 }

@@ -29,9 +29,7 @@ func (a asker) GetHashedSecret() []byte            { return nil }
 func (a asker) GetScopes() fosite.Arguments        { return allowedScopes(a.client) }
 func (a asker) GetAudience() fosite.Arguments      { return nil }
 func (a asker) GetResponseTypes() fosite.Arguments { return fosite.Arguments{"code"} }
-func (a asker) GetGrantTypes() fosite.Arguments {
-	return fosite.Arguments{"authorization_code", "refresh_token"}
-}
+func (a asker) GetGrantTypes() fosite.Arguments    { return allowedGrants(a.client) }
 func (a asker) GetResponseModes() []fosite.ResponseModeType {
 	return []fosite.ResponseModeType{fosite.ResponseModeQuery, fosite.ResponseModeFormPost}
 }

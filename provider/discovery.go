@@ -53,7 +53,7 @@ func (o *oidc) describe() ([]byte, error) {
 		JWKS: o.issuer + "/jwks.json", Revocation: o.issuer + "/revoke",
 		Introspection: o.issuer + "/introspect", AskAuthMethods: secret,
 		Scopes: standardScopes, ResponseTypes: []string{"code"}, ResponseModes: []string{"query", "form_post"},
-		GrantTypes: []string{"authorization_code", "refresh_token"}, ACRs: acrValues,
+		GrantTypes: GrantTypes(), ACRs: acrValues,
 		SubjectTypes: []string{"public"}, Algorithms: o.Algorithms,
 		AuthMethods: methods, RevokeAuthMethods: methods,
 		ClaimTypes: []string{"normal"}, Claims: slices.Compact(claims), Locales: o.Locales,

@@ -69,7 +69,7 @@ func (i idTokens) PopulateTokenEndpointResponse(ctx context.Context, r fosite.Ac
 		Issuer: i.issuer, Subject: s.grant.Account, Audience: w.client.ID,
 		Expires: now.Add(i.life.ID).Unix(), IssuedAt: now.Unix(), AuthTime: s.grant.AuthTime.Unix(),
 		Nonce: s.nonce, ACR: s.grant.ACR, AMR: s.grant.Methods,
-		Session: store.Session{ID: s.grant.Session}.SID(),
+		Session: sid(s.grant),
 		AtHash:  atHash(algorithm(w.client), resp.GetAccessToken()),
 	}
 	payload, err := w.payload(t, r.GetGrantedScopes())
@@ -97,6 +97,14 @@ func (w *work) payload(t idToken, scopes []string) ([]byte, error) {
 		return b, err
 	}
 	return append(append(b[:len(b)-1], ','), more[1:]...), nil
+}
+
+// sid names the session that a grant came from, "" for none.
+func sid(g *store.Grant) string {
+	if len(g.Session) == 0 {
+		return ""
+	}
+	return store.Session{ID: g.Session}.SID()
 }
 
 // idTokenClaims names the claims about the person that an ID token is to have.

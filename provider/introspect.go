@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -93,13 +94,19 @@ func (o *oidc) aboutRefresh(ctx context.Context, id string, hash []byte) (*intro
 	return o.aboutGrant(g, g.Scopes, g.RefreshUntil, o.life.Refresh), nil
 }
 
+// whose is whom a grant is about: a person, or the client itself (RFC 9068
+// section 2.2). Accounts' IDs are random, so no client is named like one.
+func whose(g *store.Grant) account.ID {
+	return cmp.Or(g.Account, account.ID(g.Client))
+}
+
 // aboutGrant describes a token by its end: when it was made is not stored, and
 // follows from how long it lives, but for the last of a family, which is cut
 // short and so looks older than it is.
 func (o *oidc) aboutGrant(g *store.Grant, scopes []string, until time.Time, life time.Duration) *introspection {
 	return &introspection{
-		Active: true, Issuer: o.issuer, Subject: g.Account, Audience: o.issuer, Client: g.Client,
+		Active: true, Issuer: o.issuer, Subject: whose(g), Audience: o.issuer, Client: g.Client,
 		Scope: strings.Join(scopes, " "), Expires: until.Unix(),
-		IssuedAt: later(g.CreatedAt, until.Add(-life)).Unix(), Session: store.Session{ID: g.Session}.SID(),
+		IssuedAt: later(g.CreatedAt, until.Add(-life)).Unix(), Session: sid(g),
 	}
 }

@@ -28,6 +28,7 @@ import (
 //	authorize.go           the answer: a code, or an error, by redirect or form
 //	code.go, opaque.go     what codes and tokens are made of
 //	token.go, grants.go    codes and refresh tokens against tokens
+//	clienttoken.go         a client's token for itself
 //	client.go, redirect.go who asks, and where answers may go
 //	idtoken.go, claims.go  what apps are told about people
 //	access.go              what an access token stands for
@@ -101,6 +102,7 @@ type grantStore interface {
 	GrantByAccess(ctx context.Context, access []byte) (*store.Grant, *directory.Entry, error)
 	Grant(ctx context.Context, id string) (g *store.Grant, refresh []byte, live bool, err error)
 	Rotate(ctx context.Context, g *store.Grant, old []byte, t store.Tokens) error
+	AddClientGrant(ctx context.Context, g store.Grant, access []byte) error
 	RevokeGrant(ctx context.Context, id string, reason account.Reason) error
 	Secret(ctx context.Context, name string, bytes int) ([]byte, error)
 }

@@ -169,6 +169,9 @@ func testClients() []store.Client {
 		with("careful", func(c *store.Client) { c.PKCEOptional, c.RequireMFA = true, true }),
 		with("mail", func(c *store.Client) { c.PKCEOptional = true; c.Scopes = []string{"openid", "email"} }),
 		with("api", func(c *store.Client) { c.Introspect, c.RedirectURIs = true, nil }),
+		with("robot", func(c *store.Client) {
+			c.GrantTypes, c.Scopes = []string{clientCredentials}, []string{"openid", "offline_access", "charts:read", "charts:write"}
+		}),
 	}
 }
 

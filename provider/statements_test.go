@@ -53,7 +53,7 @@ func newSite(t testing.TB) *site {
 		t.Fatal(err)
 	}
 	secret := account.HashSecret("the secret of the app under test")
-	err = st.PutClient(t.Context(), store.Client{ID: "app", Name: "App", SecretHash: secret, Algorithm: "ES256", Introspect: true,
+	err = st.PutClient(t.Context(), store.Client{ID: "app", Name: "App", SecretHash: secret, Algorithm: "ES256", Introspect: true, GrantTypes: GrantTypes(),
 		RedirectURIs: []string{"http://127.0.0.1:9/cb"}, Scopes: []string{"openid", "profile", "email", "offline_access"}}, "test")
 	if err != nil {
 		t.Fatal(err)
@@ -217,6 +217,7 @@ func TestStatements(t *testing.T) {
 			}
 		}},
 		{"introspection", 1, func() { s.introspects(access) }},
+		{"client credentials", 1, func() { s.tokens(url.Values{"grant_type": {clientCredentials}}) }},
 		{"refresh", 3, func() { s.tokens(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refresh}}) }},
 		{"discovery", 0, func() {
 			if _, err := http.Get(s.URL + "/.well-known/openid-configuration"); err != nil {

@@ -23,6 +23,9 @@ func (o *oidc) userinfo(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if a.person == nil {
+		return invalidToken() // a client's own: it names nobody
+	}
 	if !slices.Contains(a.scopes, scopeOpenID) {
 		return &oauthError{Code: "insufficient_scope", Description: "the token was not granted openid",
 			Status: http.StatusForbidden, Challenge: "Bearer"}

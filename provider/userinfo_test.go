@@ -205,6 +205,7 @@ func TestDiscovery(t *testing.T) {
 		"revocation_endpoint": testIssuer + "/revoke", "introspection_endpoint": testIssuer + "/introspect",
 		"introspection_endpoint_auth_methods_supported": []any{"client_secret_basic", "client_secret_post"},
 		"jwks_uri":                 testIssuer + "/jwks.json",
+		"grant_types_supported":    []any{"authorization_code", "refresh_token", "client_credentials"},
 		"response_types_supported": []any{"code"}, "request_uri_parameter_supported": false,
 		"code_challenge_methods_supported":               []any{"S256"},
 		"authorization_response_iss_parameter_supported": true,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -48,6 +49,8 @@ func clientAdd() *cobra.Command {
 	f.StringArrayVar(&c.RedirectURIs, "redirect-uri", nil, "where answers may go; repeat for more")
 	f.StringArrayVar(&c.PostLogoutURIs, "post-logout-redirect-uri", nil, "where people may go after signing out; repeat for more")
 	f.BoolVar(&c.Public, "public", false, "an app in a browser or on a phone: no secret")
+	f.StringArrayVar(&c.GrantTypes, "grant-type", nil, "how it may come to tokens; repeat for more; default authorization_code and refresh_token")
+	f.StringArrayVar(&c.Scopes, "scope", nil, "what it may ask for; repeat for more; default the standard scopes")
 	f.StringVar(&c.PKCE, "pkce", "required", "required or optional")
 	f.StringVar(&c.Algorithm, "alg", "", "algorithm of its ID tokens; default RS256")
 	f.BoolVar(&c.ClaimsInIDToken, "claims-in-id-token", false, "put claims into the ID token too, for brokers")
@@ -156,7 +159,7 @@ func (c ClientConfig) client() registration {
 		ID: c.ID, Name: c.Name, Public: c.Public, RedirectURIs: c.RedirectURIs, PostLogoutURIs: c.PostLogoutURIs,
 		AuthMethods: []string{"client_secret_basic", "client_secret_post"}, PKCEOptional: c.PKCE == "optional" && !c.Public,
 		Algorithm: c.Algorithm, Scopes: c.Scopes, ClaimsInIDToken: c.ClaimsInIDToken,
-		RequireMFA: c.RequireMFA, Introspect: c.Introspect,
+		RequireMFA: c.RequireMFA, Introspect: c.Introspect, GrantTypes: c.GrantTypes,
 	}
 	or(&sc.Name, sc.ID)
 	or(&sc.Algorithm, "RS256")
@@ -190,7 +193,8 @@ func (r registration) problems() []problem {
 	if r.Introspect && r.Public {
 		say("introspect", errors.New("a public app cannot: whoever knows its name could ask"))
 	}
-	if len(r.RedirectURIs) == 0 && !r.Introspect {
+	say("grant_types", r.checkGrants())
+	if len(r.RedirectURIs) == 0 && r.needsRedirect() {
 		say("redirect_uris", errors.New("needs at least one: --redirect-uri"))
 	}
 	for _, uri := range r.RedirectURIs {
@@ -205,4 +209,26 @@ func (r registration) problems() []problem {
 	}
 	say("algorithm", checkAlgorithm(r.Algorithm))
 	return out
+}
+
+// needsRedirect reports whether people are sent back to the app from a sign-in.
+// A resource server only asks.
+func (r registration) needsRedirect() bool {
+	if len(r.GrantTypes) == 0 {
+		return !r.Introspect
+	}
+	return slices.Contains(r.GrantTypes, "authorization_code")
+}
+
+func (r registration) checkGrants() error {
+	all := provider.GrantTypes()
+	for _, g := range r.GrantTypes {
+		if !slices.Contains(all, g) {
+			return fmt.Errorf("%q is none of %s", g, strings.Join(all, ", "))
+		}
+	}
+	if r.Public && slices.Contains(r.GrantTypes, "client_credentials") {
+		return errors.New("a public app has no credentials for client_credentials")
+	}
+	return nil
 }

@@ -18,6 +18,7 @@ type clientDoc struct {
 	Public          bool     `json:"public"`
 	RedirectURIs    []string `json:"redirect_uris"`
 	PostLogoutURIs  []string `json:"post_logout_redirect_uris"`
+	GrantTypes      []string `json:"grant_types,omitempty"`
 	PKCE            string   `json:"pkce"`
 	Algorithm       string   `json:"id_token_signed_response_alg"`
 	ClaimsInIDToken bool     `json:"claims_in_id_token"`
@@ -32,7 +33,7 @@ func document(c store.Client, secret string) clientDoc {
 		ID: c.ID, Secret: secret, Name: c.Name, Public: c.Public, RedirectURIs: c.RedirectURIs,
 		PostLogoutURIs: c.PostLogoutURIs, PKCE: "required", Algorithm: c.Algorithm,
 		ClaimsInIDToken: c.ClaimsInIDToken, Scopes: c.Scopes, FromConfig: c.FromConfig,
-		RequireMFA: c.RequireMFA, Introspect: c.Introspect,
+		RequireMFA: c.RequireMFA, Introspect: c.Introspect, GrantTypes: c.GrantTypes,
 	}
 	if c.PKCEOptional {
 		d.PKCE = "optional"
@@ -63,6 +64,9 @@ func printClient(cmd *cobra.Command, c store.Client, secret string) error {
 	line("redirect_uris", strings.Join(d.RedirectURIs, " "))
 	if len(d.PostLogoutURIs) > 0 {
 		line("post_logout_redirect_uris", strings.Join(d.PostLogoutURIs, " "))
+	}
+	if len(d.GrantTypes) > 0 {
+		line("grant_types", strings.Join(d.GrantTypes, " "))
 	}
 	line("pkce", d.PKCE)
 	line("algorithm", d.Algorithm)

@@ -127,6 +127,10 @@ type ClientConfig struct {
 	RedirectURIs []string `koanf:"redirect_uris"`
 	// PostLogoutURIs are where people may go after signing out. Default none.
 	PostLogoutURIs []string `koanf:"post_logout_redirect_uris"`
+	// GrantTypes are how it may come to tokens: authorization_code and
+	// refresh_token for people, client_credentials for itself, which no public
+	// app can have. Default the first two.
+	GrantTypes []string `koanf:"grant_types"`
 	// PKCE is required or optional. Default required; public: always.
 	PKCE string `koanf:"pkce"`
 	// Algorithm signs its ID tokens. Default RS256.

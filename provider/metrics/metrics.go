@@ -50,7 +50,7 @@ func New() *Metrics {
 			"Requests to the protocol's endpoints, by how they were answered.",
 			endpoints(), oidcErrors()),
 		tokensIssued: f.counter("tokens_issued_total", "Answers with tokens, by what they were given for.",
-			label{"grant", []string{"authorization_code", "refresh_token"}}),
+			label{"grant", []string{"authorization_code", "refresh_token", "client_credentials"}}),
 		limited: f.counter("rate_limited_requests_total", "Requests refused for their number.",
 			label{"limiter", []string{"source", "account", "hashing"}}),
 		mailDeliveries: f.counter("mail_deliveries_total", "Attempts to send a mail.",

@@ -27,6 +27,7 @@ type Client struct {
 	RedirectURIs    []string `json:"redirect_uris,omitempty"`
 	PostLogoutURIs  []string `json:"post_logout_redirect_uris,omitempty"`
 	AuthMethods     []string `json:"auth_methods,omitempty"`
+	GrantTypes      []string `json:"grant_types,omitempty"` // none are those of people: code and refresh
 	PKCEOptional    bool     `json:"pkce_optional,omitempty"`
 	Algorithm       string   `json:"algorithm,omitempty"` // of ID tokens; "" is RS256
 	Scopes          []string `json:"scopes,omitempty"`    // "" are the standard ones
