@@ -117,12 +117,14 @@ func claimNames(scopes []string) []string {
 	return names
 }
 
-// requestedClaims is what we keep of a claims parameter: the names we know. That
+// requestedClaims is what we keep of a claims parameter: the names we know; and
+// beside them the resource that a grant is for, as it is asked for alike. That
 // one is essential changes nothing: what we know is told, and what we do not
 // know is not (OIDC Core section 5.5.1).
 type requestedClaims struct {
 	Userinfo []string `json:"userinfo,omitempty"`
 	IDToken  []string `json:"id_token,omitempty"`
+	Resource string   `json:"resource,omitempty"` // "": ourselves
 
 	subject   account.ID // the sub that was asked for
 	mustReach []any      // the values of an essential acr; nil: any will do
@@ -178,7 +180,7 @@ func (r requestedClaims) within(c *store.Client) requestedClaims {
 
 // String is how a grant keeps them: JSON, or "" for none.
 func (r requestedClaims) String() string {
-	if len(r.Userinfo)+len(r.IDToken) == 0 {
+	if len(r.Userinfo)+len(r.IDToken) == 0 && r.Resource == "" {
 		return ""
 	}
 	b, _ := json.Marshal(r) // of strings: cannot fail

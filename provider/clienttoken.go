@@ -43,9 +43,15 @@ func (o *oidc) clientToken(w http.ResponseWriter, r *http.Request, form url.Valu
 	if err != nil {
 		return err
 	}
+	resource, err := resourceOf(c, form.Get("resource"))
+	if err != nil {
+		return err
+	}
 	now := o.Now()
-	g := &store.Grant{ID: rand.Text(), Client: c.ID, Scopes: scopes, CreatedAt: now, AccessUntil: now.Add(o.life.Access)}
-	token, err := o.ownToken(r.Context(), g)
+	token, err := o.ownToken(r.Context(), c, &store.Grant{
+		ID: rand.Text(), Client: c.ID, Scopes: scopes, Requested: requestedClaims{Resource: resource}.String(),
+		CreatedAt: now, AccessUntil: now.Add(o.life.Access),
+	})
 	if err != nil {
 		return err
 	}
@@ -57,7 +63,10 @@ func (o *oidc) clientToken(w http.ResponseWriter, r *http.Request, form url.Valu
 	return answerJSON(w, http.StatusOK, answer)
 }
 
-func (o *oidc) ownToken(ctx context.Context, g *store.Grant) (string, error) {
+func (o *oidc) ownToken(ctx context.Context, c *store.Client, g *store.Grant) (string, error) {
+	if wantsJWT(c) {
+		return o.signAccess(c, g, g.Scopes, g.AccessUntil)
+	}
 	token := o.opaque.make(accessPrefix, g.ID, all)
 	return token, o.Store.AddClientGrant(ctx, *g, account.HashSecret(token))
 }

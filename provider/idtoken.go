@@ -21,6 +21,9 @@ type signer interface {
 	Sign(alg string, payload []byte) (string, error)
 	// Verify returns the payload of a JWS by one of our keys.
 	Verify(token string) ([]byte, error)
+	// SignAs and VerifyAs are the same for what is no ID token, by its typ.
+	SignAs(typ, alg string, payload []byte) (string, error)
+	VerifyAs(typ, token string) ([]byte, error)
 	JWKS() []byte
 }
 

@@ -105,7 +105,7 @@ func whose(g *store.Grant) account.ID {
 // short and so looks older than it is.
 func (o *oidc) aboutGrant(g *store.Grant, scopes []string, until time.Time, life time.Duration) *introspection {
 	return &introspection{
-		Active: true, Issuer: o.issuer, Subject: whose(g), Audience: o.issuer, Client: g.Client,
+		Active: true, Issuer: o.issuer, Subject: whose(g), Audience: o.audience(g), Client: g.Client,
 		Scope: strings.Join(scopes, " "), Expires: until.Unix(),
 		IssuedAt: later(g.CreatedAt, until.Add(-life)).Unix(), Session: sid(g),
 	}

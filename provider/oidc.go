@@ -31,6 +31,7 @@ import (
 //	clienttoken.go         a client's token for itself
 //	client.go, redirect.go who asks, and where answers may go
 //	idtoken.go, claims.go  what apps are told about people
+//	accesstoken.go, resource.go  access tokens that others read, and who
 //	access.go              what an access token stands for
 //	userinfo.go, introspect.go, revoke.go, discovery.go   the rest of the endpoints
 

@@ -40,7 +40,7 @@ type authRequest struct {
 var known = []string{
 	"client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "nonce",
 	"code_challenge", "code_challenge_method", "prompt", "max_age", "id_token_hint", "login_hint",
-	"ui_locales", "acr_values", "display", "claims", "claims_locales", "request", "request_uri", "registration",
+	"ui_locales", "acr_values", "display", "claims", "claims_locales", "resource", "request", "request_uri", "registration",
 }
 
 // parse checks an authorization request. If it fails a check, the request

@@ -22,7 +22,7 @@ type rule func(context.Context, *authRequest) error
 func (o *oidc) rules() []rule {
 	return []rule{
 		o.registered, mayRedirect, answerable, once, noObject, codeOnly, ofAPerson, sized,
-		scoped, challenged, prompted, aged, classed, o.claimed, o.hinted, o.parsedBy,
+		scoped, challenged, prompted, aged, classed, o.claimed, targeted, o.hinted, o.parsedBy,
 	}
 }
 

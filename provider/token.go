@@ -61,9 +61,12 @@ func complete(form map[string][]string) error {
 }
 
 // admit does what has to be done between reading a request and granting it, and
-// before anything is used up: narrow the scopes, and look the person up where
-// the answer depends on them.
+// before anything is used up: settle the resource, narrow the scopes, and look
+// the person up where the answer depends on them.
 func (o *oidc) admit(ctx context.Context, w *work, req *fosite.AccessRequest) error {
+	if err := w.target(); err != nil {
+		return err
+	}
 	refresh := w.code == nil
 	if refresh {
 		if err := narrow(req, w.form.Get("scope")); err != nil {

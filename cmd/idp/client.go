@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -53,6 +54,8 @@ func clientAdd() *cobra.Command {
 	f.StringArrayVar(&c.Scopes, "scope", nil, "what it may ask for; repeat for more; default the standard scopes")
 	f.StringVar(&c.PKCE, "pkce", "required", "required or optional")
 	f.StringVar(&c.Algorithm, "alg", "", "algorithm of its ID tokens; default RS256")
+	f.StringVar(&c.AccessTokenFormat, "access-token-format", "opaque", "opaque or jwt")
+	f.StringArrayVar(&c.Audiences, "audience", nil, "a resource server that its tokens may be for, the default first; repeat for more")
 	f.BoolVar(&c.ClaimsInIDToken, "claims-in-id-token", false, "put claims into the ID token too, for brokers")
 	f.BoolVar(&c.RequireMFA, "require-mfa", false, "its people sign in with two factors")
 	f.BoolVar(&c.Introspect, "introspect", false, "a resource server: it may ask about the tokens of every app")
@@ -160,9 +163,13 @@ func (c ClientConfig) client() registration {
 		AuthMethods: []string{"client_secret_basic", "client_secret_post"}, PKCEOptional: c.PKCE == "optional" && !c.Public,
 		Algorithm: c.Algorithm, Scopes: c.Scopes, ClaimsInIDToken: c.ClaimsInIDToken,
 		RequireMFA: c.RequireMFA, Introspect: c.Introspect, GrantTypes: c.GrantTypes,
+		AccessTokenFormat: c.AccessTokenFormat, Audiences: c.Audiences,
 	}
 	or(&sc.Name, sc.ID)
 	or(&sc.Algorithm, "RS256")
+	if sc.AccessTokenFormat == "opaque" {
+		sc.AccessTokenFormat = "" // the default, however it is spelt
+	}
 	if c.Public {
 		sc.AuthMethods = []string{"none"}
 	} else if c.Secret != "" {
@@ -208,6 +215,12 @@ func (r registration) problems() []problem {
 		}
 	}
 	say("algorithm", checkAlgorithm(r.Algorithm))
+	if r.AccessTokenFormat != "" && r.AccessTokenFormat != "jwt" {
+		say("access_token_format", fmt.Errorf("%q is neither opaque nor jwt", r.AccessTokenFormat))
+	}
+	for _, uri := range r.Audiences {
+		say("audiences", checkAudience(uri))
+	}
 	return out
 }
 
@@ -229,6 +242,15 @@ func (r registration) checkGrants() error {
 	}
 	if r.Public && slices.Contains(r.GrantTypes, "client_credentials") {
 		return errors.New("a public app has no credentials for client_credentials")
+	}
+	return nil
+}
+
+// checkAudience wants what a client may name as a resource (RFC 8707 section 2).
+func checkAudience(uri string) error {
+	u, err := url.Parse(uri)
+	if err != nil || !u.IsAbs() || strings.ContainsAny(uri, "# \"\\<>") {
+		return fmt.Errorf("%q is not an absolute URI without a fragment", uri)
 	}
 	return nil
 }

@@ -12,20 +12,22 @@ import (
 
 // clientDoc is an app in JSON, in the words of RFC 7591 where it has them.
 type clientDoc struct {
-	ID              string   `json:"client_id"`
-	Secret          string   `json:"client_secret,omitempty"`
-	Name            string   `json:"client_name"`
-	Public          bool     `json:"public"`
-	RedirectURIs    []string `json:"redirect_uris"`
-	PostLogoutURIs  []string `json:"post_logout_redirect_uris"`
-	GrantTypes      []string `json:"grant_types,omitempty"`
-	PKCE            string   `json:"pkce"`
-	Algorithm       string   `json:"id_token_signed_response_alg"`
-	ClaimsInIDToken bool     `json:"claims_in_id_token"`
-	RequireMFA      bool     `json:"require_mfa"`
-	Introspect      bool     `json:"introspect"`
-	Scopes          []string `json:"scopes,omitempty"`
-	FromConfig      bool     `json:"from_config"`
+	ID                string   `json:"client_id"`
+	Secret            string   `json:"client_secret,omitempty"`
+	Name              string   `json:"client_name"`
+	Public            bool     `json:"public"`
+	RedirectURIs      []string `json:"redirect_uris"`
+	PostLogoutURIs    []string `json:"post_logout_redirect_uris"`
+	GrantTypes        []string `json:"grant_types,omitempty"`
+	PKCE              string   `json:"pkce"`
+	Algorithm         string   `json:"id_token_signed_response_alg"`
+	AccessTokenFormat string   `json:"access_token_format"`
+	Audiences         []string `json:"audiences,omitempty"`
+	ClaimsInIDToken   bool     `json:"claims_in_id_token"`
+	RequireMFA        bool     `json:"require_mfa"`
+	Introspect        bool     `json:"introspect"`
+	Scopes            []string `json:"scopes,omitempty"`
+	FromConfig        bool     `json:"from_config"`
 }
 
 func document(c store.Client, secret string) clientDoc {
@@ -34,7 +36,9 @@ func document(c store.Client, secret string) clientDoc {
 		PostLogoutURIs: c.PostLogoutURIs, PKCE: "required", Algorithm: c.Algorithm,
 		ClaimsInIDToken: c.ClaimsInIDToken, Scopes: c.Scopes, FromConfig: c.FromConfig,
 		RequireMFA: c.RequireMFA, Introspect: c.Introspect, GrantTypes: c.GrantTypes,
+		AccessTokenFormat: c.AccessTokenFormat, Audiences: c.Audiences,
 	}
+	or(&d.AccessTokenFormat, "opaque")
 	if c.PKCEOptional {
 		d.PKCE = "optional"
 	}
@@ -70,6 +74,10 @@ func printClient(cmd *cobra.Command, c store.Client, secret string) error {
 	}
 	line("pkce", d.PKCE)
 	line("algorithm", d.Algorithm)
+	line("access_token_format", d.AccessTokenFormat)
+	if len(d.Audiences) > 0 {
+		line("audiences", strings.Join(d.Audiences, " "))
+	}
 	line("claims_in_id_token", fmt.Sprint(d.ClaimsInIDToken))
 	line("require_mfa", fmt.Sprint(d.RequireMFA))
 	line("introspect", fmt.Sprint(d.Introspect))

@@ -135,6 +135,14 @@ type ClientConfig struct {
 	PKCE string `koanf:"pkce"`
 	// Algorithm signs its ID tokens. Default RS256.
 	Algorithm string `koanf:"algorithm"`
+	// AccessTokenFormat is opaque, or jwt (RFC 9068) for resource servers that
+	// read tokens themselves: revocation reaches those only when they expire.
+	// Default opaque.
+	AccessTokenFormat string `koanf:"access_token_format"`
+	// Audiences are the resource servers, by absolute URI, for which it may ask
+	// tokens by the resource parameter (RFC 8707). The first is the default;
+	// without any it is the issuer.
+	Audiences []string `koanf:"audiences"`
 	// Scopes are those it may ask for. Default the standard ones.
 	Scopes []string `koanf:"scopes"`
 	// ClaimsInIDToken puts the claims of the scopes into the ID token too, for

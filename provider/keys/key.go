@@ -28,7 +28,7 @@ const rsaBits = 2048
 type key struct {
 	store.SigningKey
 	signer crypto.Signer
-	header string // base64url, dot included: the same for all that it signs
+	header string // base64url, dot included: the same for all JWTs that it signs
 }
 
 // generate makes a key. Its ID is its RFC 7638 thumbprint.
@@ -73,8 +73,14 @@ func parse(row store.SigningKey) (*key, error) {
 	if !ok || !fits(row.Algorithm, signer) {
 		return nil, fmt.Errorf("a %T cannot sign %s", private, row.Algorithm)
 	}
-	h, err := json.Marshal(header{Algorithm: row.Algorithm, KeyID: row.ID, Type: "JWT"})
-	return &key{row, signer, base64.RawURLEncoding.EncodeToString(h) + "."}, err
+	k := &key{SigningKey: row, signer: signer}
+	k.header, err = k.headerOf(typeJWT)
+	return k, err
+}
+
+func (k *key) headerOf(typ string) (string, error) {
+	h, err := json.Marshal(header{Algorithm: k.Algorithm, KeyID: k.ID, Type: typ})
+	return base64.RawURLEncoding.EncodeToString(h) + ".", err
 }
 
 func fits(alg string, s crypto.Signer) bool {
@@ -90,10 +96,16 @@ func fits(alg string, s crypto.Signer) bool {
 }
 
 // sign returns the compact JWS of a payload.
-func (k *key) sign(payload []byte) (string, error) {
+func (k *key) sign(typ string, payload []byte) (string, error) {
+	h, err := k.header, error(nil)
+	if typ != typeJWT {
+		if h, err = k.headerOf(typ); err != nil {
+			return "", err
+		}
+	}
 	enc := base64.RawURLEncoding
-	b := make([]byte, 0, len(k.header)+enc.EncodedLen(len(payload))+1+enc.EncodedLen(rsaBits/8))
-	b = append(b, k.header...)
+	b := make([]byte, 0, len(h)+enc.EncodedLen(len(payload))+1+enc.EncodedLen(rsaBits/8))
+	b = append(b, h...)
 	b = enc.AppendEncode(b, payload)
 	signature, err := k.signature(b)
 	if err != nil {

@@ -146,7 +146,7 @@ func endpoints() label {
 func oidcErrors() label {
 	return label{"error", []string{"none", "access_denied", "account_selection_required",
 		"consent_required", "insufficient_scope", "interaction_required", "invalid_client",
-		"invalid_grant", "invalid_request", "invalid_scope", "invalid_token",
+		"invalid_grant", "invalid_request", "invalid_scope", "invalid_target", "invalid_token",
 		"login_required", "request_not_supported", "request_uri_not_supported",
 		"registration_not_supported", "server_error", "temporarily_unavailable", "unauthorized_client",
 		"unmet_authentication_requirements", "unsupported_grant_type", "unsupported_response_type",

@@ -35,7 +35,7 @@ type Grant struct {
 	AuthTime  time.Time
 	Methods   []string // RFC 8176
 	ACR       string
-	Requested string // the claims parameter
+	Requested string // the claims parameter, and the resource
 
 	CreatedAt    time.Time
 	AccessUntil  time.Time // of the current access token
@@ -87,7 +87,7 @@ func (s *Store) RedeemCode(ctx context.Context, g Grant, code []byte, t Tokens) 
 func (s *Store) AddClientGrant(ctx context.Context, g Grant, access []byte) error {
 	err := s.w.AddClientGrant(ctx, db.AddClientGrantParams{
 		ID: g.ID, Client: g.Client, Session: []byte{}, AccessHash: access,
-		Scopes: strings.Join(g.Scopes, " "), CreatedAt: micros(g.CreatedAt), AccessUntil: micros(g.AccessUntil),
+		Scopes: strings.Join(g.Scopes, " "), Requested: g.Requested, CreatedAt: micros(g.CreatedAt), AccessUntil: micros(g.AccessUntil),
 	})
 	if err != nil {
 		return fmt.Errorf("store: client's token: %w", err)

@@ -16,7 +16,7 @@ INSERT INTO grants (
 	refresh_until, expires_at
 ) VALUES (
 	$1, $2, '', 0, $3, $4, $4, $5,
-	0, '', '', '', $6, $7, 0, $7
+	0, '', '', $6, $7, $8, 0, $8
 )
 `
 
@@ -26,6 +26,7 @@ type AddClientGrantParams struct {
 	Session     []byte
 	AccessHash  []byte
 	Scopes      string
+	Requested   string
 	CreatedAt   int64
 	AccessUntil int64
 }
@@ -39,6 +40,7 @@ func (q *Queries) AddClientGrant(ctx context.Context, arg AddClientGrantParams) 
 		arg.Session,
 		arg.AccessHash,
 		arg.Scopes,
+		arg.Requested,
 		arg.CreatedAt,
 		arg.AccessUntil,
 	)

@@ -34,7 +34,7 @@ INSERT INTO grants (
 	refresh_until, expires_at
 ) VALUES (
 	@id, @client, '', 0, @session, @access_hash, @access_hash, @scopes,
-	0, '', '', '', @created_at, @access_until, 0, @access_until
+	0, '', '', @requested, @created_at, @access_until, 0, @access_until
 );
 
 -- name: GrantOfCode :one
