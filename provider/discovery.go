@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+
+	"github.com/medximity/idp/provider/keys"
 )
 
 // metadata is the discovery document (OpenID Connect Discovery section 3, RFC
@@ -28,21 +30,25 @@ type metadata struct {
 	Introspection     string   `json:"introspection_endpoint"`
 	AskAuthMethods    []string `json:"introspection_endpoint_auth_methods_supported"`
 	RevokeAuthMethods []string `json:"revocation_endpoint_auth_methods_supported"`
-	ClaimTypes        []string `json:"claim_types_supported"`
-	Claims            []string `json:"claims_supported"`
-	Locales           []string `json:"ui_locales_supported,omitempty"`
-	ClaimsParameter   bool     `json:"claims_parameter_supported"`
-	RequestParameter  bool     `json:"request_parameter_supported"`
-	RequestURI        bool     `json:"request_uri_parameter_supported"` // its default is true
-	ChallengeMethods  []string `json:"code_challenge_methods_supported"`
-	IssuerInResponse  bool     `json:"authorization_response_iss_parameter_supported"` // RFC 9207
-	Prompts           []string `json:"prompt_values_supported"`
+	// By which clients may sign assertions (RFC 8414 section 2).
+	AuthAlgorithms       []string `json:"token_endpoint_auth_signing_alg_values_supported"`
+	RevokeAuthAlgorithms []string `json:"revocation_endpoint_auth_signing_alg_values_supported"`
+	AskAuthAlgorithms    []string `json:"introspection_endpoint_auth_signing_alg_values_supported"`
+	ClaimTypes           []string `json:"claim_types_supported"`
+	Claims               []string `json:"claims_supported"`
+	Locales              []string `json:"ui_locales_supported,omitempty"`
+	ClaimsParameter      bool     `json:"claims_parameter_supported"`
+	RequestParameter     bool     `json:"request_parameter_supported"`
+	RequestURI           bool     `json:"request_uri_parameter_supported"` // its default is true
+	ChallengeMethods     []string `json:"code_challenge_methods_supported"`
+	IssuerInResponse     bool     `json:"authorization_response_iss_parameter_supported"` // RFC 9207
+	Prompts              []string `json:"prompt_values_supported"`
 }
 
 // describe makes the document, once.
 func (o *oidc) describe() ([]byte, error) {
-	secret := []string{"client_secret_basic", "client_secret_post"}
-	methods := append(slices.Clone(secret), "none")
+	confidential, algorithms := AuthMethods(), keys.Algorithms()
+	methods := append(slices.Clone(confidential), "none")
 	claims := []string{"sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash"}
 	for _, scope := range standardScopes {
 		claims = append(claims, scopeClaims[scope]...)
@@ -51,11 +57,12 @@ func (o *oidc) describe() ([]byte, error) {
 		Issuer:        o.issuer,
 		Authorization: o.issuer + "/authorize", Token: o.issuer + "/token", Userinfo: o.issuer + "/userinfo",
 		JWKS: o.issuer + "/jwks.json", Revocation: o.issuer + "/revoke",
-		Introspection: o.issuer + "/introspect", AskAuthMethods: secret,
+		Introspection: o.issuer + "/introspect", AskAuthMethods: confidential,
 		Scopes: standardScopes, ResponseTypes: []string{"code"}, ResponseModes: []string{"query", "form_post"},
 		GrantTypes: GrantTypes(), ACRs: acrValues,
 		SubjectTypes: []string{"public"}, Algorithms: o.Algorithms,
 		AuthMethods: methods, RevokeAuthMethods: methods,
+		AuthAlgorithms: algorithms, RevokeAuthAlgorithms: algorithms, AskAuthAlgorithms: algorithms,
 		ClaimTypes: []string{"normal"}, Claims: slices.Compact(claims), Locales: o.Locales,
 		ClaimsParameter: true, ChallengeMethods: []string{"S256"}, IssuerInResponse: true, Prompts: promptValues,
 	})

@@ -29,6 +29,7 @@ import (
 //	code.go, opaque.go     what codes and tokens are made of
 //	token.go, grants.go    codes and refresh tokens against tokens
 //	clienttoken.go         a client's token for itself
+//	assertion.go, clientkeys.go  clients that sign who they are
 //	client.go, redirect.go who asks, and where answers may go
 //	idtoken.go, claims.go  what apps are told about people
 //	accesstoken.go, resource.go  access tokens that others read, and who
@@ -71,6 +72,8 @@ type oidcConfig struct {
 	Locales    []string // of the pages, for ui_locales_supported
 	Algorithms []string // that keys can sign with; RS256 among them
 
+	HTTP *http.Client // fetches clients' keys; nil: plainClient
+
 	// Session returns the browser's live session, or store.ErrNoSession.
 	Session func(*http.Request) (*store.Session, error)
 	// Begin starts a login flow for the request, and answers the browser.
@@ -93,7 +96,8 @@ type oidc struct {
 	code     cipher.AEAD // seals codes
 	opaque   minter      // makes access and refresh tokens
 	fosite   fosite.OAuth2Provider
-	metadata []byte // the discovery document
+	remote   remoteKeys // of clients
+	metadata []byte     // the discovery document
 }
 
 // grantStore is what the OpenID half needs of *store.Store.
@@ -103,6 +107,7 @@ type grantStore interface {
 	GrantByAccess(ctx context.Context, access []byte) (*store.Grant, *directory.Entry, error)
 	Grant(ctx context.Context, id string) (g *store.Grant, refresh []byte, live bool, err error)
 	Rotate(ctx context.Context, g *store.Grant, old []byte, t store.Tokens) error
+	UseAssertion(ctx context.Context, client string, jti []byte, until time.Time) (first bool, err error)
 	AddClientGrant(ctx context.Context, g store.Grant, access []byte) error
 	RevokeGrant(ctx context.Context, id string, reason account.Reason) error
 	Secret(ctx context.Context, name string, bytes int) ([]byte, error)
@@ -112,6 +117,10 @@ type grantStore interface {
 func (c oidcConfig) open(ctx context.Context) (*oidc, error) {
 	o := &oidc{oidcConfig: c, life: c.Lifetimes.fill()}
 	o.issuer = strings.TrimSuffix(c.Issuer.String(), "/")
+	o.remote = remoteKeys{client: c.HTTP, now: c.Now}
+	if c.HTTP == nil {
+		o.remote.client = plainClient()
+	}
 	if c.Count == nil {
 		o.Count = func(string, string) {}
 	}

@@ -54,6 +54,10 @@ type Config struct {
 	Idle     time.Duration // a session's longest pause; 0: 1 h
 	Absolute time.Duration // a session's longest life; 0: 12 h
 
+	// HTTP fetches what apps publish: their keys. nil: a client that follows no
+	// redirect, but goes wherever a jwks_uri says.
+	HTTP *http.Client
+
 	From string // the From address of mails, as shown to people
 }
 
@@ -124,6 +128,7 @@ func New(ctx context.Context, c Config) (*Provider, error) {
 	if p.oidc, err = (oidcConfig{
 		Issuer: c.Issuer, Store: c.Store, Keys: c.Keys, Directory: c.Directory,
 		Now: c.Store.Now, Logger: c.Logger, Locales: templates.Languages(), Algorithms: c.Keys.Algorithms(),
+		HTTP:    c.HTTP,
 		Session: p.session, Begin: p.beginFor, StepUp: p.stepUpFor, FormPost: p.formPost, Count: c.Metrics.OIDC, Issued: c.Metrics.TokenIssued,
 	}).open(ctx); err != nil {
 		return nil, fmt.Errorf("openid: %w", err)

@@ -2,9 +2,9 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -43,10 +43,16 @@ func clientAdd() *cobra.Command {
 			if c.ID = "app-" + strings.ToLower(account.NewSecret()[:10]); len(args) > 0 {
 				c.ID = args[0]
 			}
+			if err := c.readJWKS(cmd); err != nil {
+				return err
+			}
 			return clientStore(ctx, cmd, st, c)
 		})
 	f := cmd.Flags()
 	f.StringVar(&c.Name, "name", "", "what people see; default the ID")
+	f.StringArrayVar(&c.AuthMethods, "auth-method", nil, "how it authenticates; repeat for more; default by a secret, client_secret_basic and client_secret_post")
+	f.String("jwks-file", "", "its public keys for private_key_jwt, a JWK set in a file")
+	f.StringVar(&c.JWKSURI, "jwks-uri", "", "where its public keys for private_key_jwt are")
 	f.StringArrayVar(&c.RedirectURIs, "redirect-uri", nil, "where answers may go; repeat for more")
 	f.StringArrayVar(&c.PostLogoutURIs, "post-logout-redirect-uri", nil, "where people may go after signing out; repeat for more")
 	f.BoolVar(&c.Public, "public", false, "an app in a browser or on a phone: no secret")
@@ -71,7 +77,7 @@ func clientStore(ctx context.Context, cmd *cobra.Command, st *store.Store, c Cli
 		return errors.Join(err, fmt.Errorf("there is an app %s already", c.ID))
 	}
 	secret := ""
-	if !c.Public {
+	if !c.Public && !c.signs() {
 		secret = account.NewSecret()
 	}
 	c.Secret = Secret(secret)
@@ -122,6 +128,8 @@ func clientRotate(ctx context.Context, cmd *cobra.Command, st *store.Store, args
 		return fmt.Errorf("%s is in the configuration: change its secret there", c.ID)
 	case c.Public:
 		return fmt.Errorf("%s is public: it has no secret", c.ID)
+	case slices.Contains(c.AuthMethods, privateKeyJWT):
+		return fmt.Errorf("%s signs assertions: it has no secret", c.ID)
 	}
 	secret := account.NewSecret()
 	changed := *c // the store's copy is shared
@@ -160,7 +168,7 @@ type registration struct{ store.Client }
 func (c ClientConfig) client() registration {
 	sc := store.Client{
 		ID: c.ID, Name: c.Name, Public: c.Public, RedirectURIs: c.RedirectURIs, PostLogoutURIs: c.PostLogoutURIs,
-		AuthMethods: []string{"client_secret_basic", "client_secret_post"}, PKCEOptional: c.PKCE == "optional" && !c.Public,
+		AuthMethods: c.AuthMethods, JWKSURI: c.JWKSURI, PKCEOptional: c.PKCE == "optional" && !c.Public,
 		Algorithm: c.Algorithm, Scopes: c.Scopes, ClaimsInIDToken: c.ClaimsInIDToken,
 		RequireMFA: c.RequireMFA, Introspect: c.Introspect, GrantTypes: c.GrantTypes,
 		AccessTokenFormat: c.AccessTokenFormat, Audiences: c.Audiences,
@@ -169,6 +177,12 @@ func (c ClientConfig) client() registration {
 	or(&sc.Algorithm, "RS256")
 	if sc.AccessTokenFormat == "opaque" {
 		sc.AccessTokenFormat = "" // the default, however it is spelt
+	}
+	if len(sc.AuthMethods) == 0 {
+		sc.AuthMethods = []string{"client_secret_basic", "client_secret_post"}
+	}
+	if len(c.JWKS) > 0 {
+		sc.JWKS, _ = json.Marshal(c.JWKS) // as it was decoded: cannot fail
 	}
 	if c.Public {
 		sc.AuthMethods = []string{"none"}
@@ -200,6 +214,7 @@ func (r registration) problems() []problem {
 	if r.Introspect && r.Public {
 		say("introspect", errors.New("a public app cannot: whoever knows its name could ask"))
 	}
+	r.checkAuthentication(say)
 	say("grant_types", r.checkGrants())
 	if len(r.RedirectURIs) == 0 && r.needsRedirect() {
 		say("redirect_uris", errors.New("needs at least one: --redirect-uri"))
@@ -222,35 +237,4 @@ func (r registration) problems() []problem {
 		say("audiences", checkAudience(uri))
 	}
 	return out
-}
-
-// needsRedirect reports whether people are sent back to the app from a sign-in.
-// A resource server only asks.
-func (r registration) needsRedirect() bool {
-	if len(r.GrantTypes) == 0 {
-		return !r.Introspect
-	}
-	return slices.Contains(r.GrantTypes, "authorization_code")
-}
-
-func (r registration) checkGrants() error {
-	all := provider.GrantTypes()
-	for _, g := range r.GrantTypes {
-		if !slices.Contains(all, g) {
-			return fmt.Errorf("%q is none of %s", g, strings.Join(all, ", "))
-		}
-	}
-	if r.Public && slices.Contains(r.GrantTypes, "client_credentials") {
-		return errors.New("a public app has no credentials for client_credentials")
-	}
-	return nil
-}
-
-// checkAudience wants what a client may name as a resource (RFC 8707 section 2).
-func checkAudience(uri string) error {
-	u, err := url.Parse(uri)
-	if err != nil || !u.IsAbs() || strings.ContainsAny(uri, "# \"\\<>") {
-		return fmt.Errorf("%q is not an absolute URI without a fragment", uri)
-	}
-	return nil
 }

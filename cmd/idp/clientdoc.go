@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -12,22 +13,25 @@ import (
 
 // clientDoc is an app in JSON, in the words of RFC 7591 where it has them.
 type clientDoc struct {
-	ID                string   `json:"client_id"`
-	Secret            string   `json:"client_secret,omitempty"`
-	Name              string   `json:"client_name"`
-	Public            bool     `json:"public"`
-	RedirectURIs      []string `json:"redirect_uris"`
-	PostLogoutURIs    []string `json:"post_logout_redirect_uris"`
-	GrantTypes        []string `json:"grant_types,omitempty"`
-	PKCE              string   `json:"pkce"`
-	Algorithm         string   `json:"id_token_signed_response_alg"`
-	AccessTokenFormat string   `json:"access_token_format"`
-	Audiences         []string `json:"audiences,omitempty"`
-	ClaimsInIDToken   bool     `json:"claims_in_id_token"`
-	RequireMFA        bool     `json:"require_mfa"`
-	Introspect        bool     `json:"introspect"`
-	Scopes            []string `json:"scopes,omitempty"`
-	FromConfig        bool     `json:"from_config"`
+	ID                string          `json:"client_id"`
+	Secret            string          `json:"client_secret,omitempty"`
+	Name              string          `json:"client_name"`
+	Public            bool            `json:"public"`
+	AuthMethods       []string        `json:"auth_methods"`
+	JWKS              json.RawMessage `json:"jwks,omitempty"`
+	JWKSURI           string          `json:"jwks_uri,omitempty"`
+	RedirectURIs      []string        `json:"redirect_uris"`
+	PostLogoutURIs    []string        `json:"post_logout_redirect_uris"`
+	GrantTypes        []string        `json:"grant_types,omitempty"`
+	PKCE              string          `json:"pkce"`
+	Algorithm         string          `json:"id_token_signed_response_alg"`
+	AccessTokenFormat string          `json:"access_token_format"`
+	Audiences         []string        `json:"audiences,omitempty"`
+	ClaimsInIDToken   bool            `json:"claims_in_id_token"`
+	RequireMFA        bool            `json:"require_mfa"`
+	Introspect        bool            `json:"introspect"`
+	Scopes            []string        `json:"scopes,omitempty"`
+	FromConfig        bool            `json:"from_config"`
 }
 
 func document(c store.Client, secret string) clientDoc {
@@ -36,6 +40,7 @@ func document(c store.Client, secret string) clientDoc {
 		PostLogoutURIs: c.PostLogoutURIs, PKCE: "required", Algorithm: c.Algorithm,
 		ClaimsInIDToken: c.ClaimsInIDToken, Scopes: c.Scopes, FromConfig: c.FromConfig,
 		RequireMFA: c.RequireMFA, Introspect: c.Introspect, GrantTypes: c.GrantTypes,
+		AuthMethods: c.AuthMethods, JWKS: c.JWKS, JWKSURI: c.JWKSURI,
 		AccessTokenFormat: c.AccessTokenFormat, Audiences: c.Audiences,
 	}
 	or(&d.AccessTokenFormat, "opaque")
@@ -65,6 +70,10 @@ func printClient(cmd *cobra.Command, c store.Client, secret string) error {
 	}
 	line("name", d.Name)
 	line("kind", kind(c))
+	line("auth_methods", strings.Join(d.AuthMethods, " "))
+	if d.JWKSURI != "" {
+		line("jwks_uri", d.JWKSURI)
+	}
 	line("redirect_uris", strings.Join(d.RedirectURIs, " "))
 	if len(d.PostLogoutURIs) > 0 {
 		line("post_logout_redirect_uris", strings.Join(d.PostLogoutURIs, " "))

@@ -122,6 +122,15 @@ type ClientConfig struct {
 	SecretFile string `koanf:"secret_file"`
 	// Public apps (in a browser, on a phone) have no secret. Default false.
 	Public bool `koanf:"public"`
+	// AuthMethods are how a confidential app authenticates: by its secret, or by
+	// private_key_jwt alone, which needs JWKS or JWKSURI and no secret. Default
+	// client_secret_basic and client_secret_post.
+	AuthMethods []string `koanf:"auth_methods"`
+	// JWKS are the public keys of private_key_jwt, as a JWK set.
+	JWKS map[string]any `koanf:"jwks"`
+	// JWKSURI is where they are instead: fetched, kept for an hour, and fetched
+	// again where one is not known.
+	JWKSURI string `koanf:"jwks_uri"`
 	// RedirectURIs are where answers may go, compared byte for byte; only a
 	// loopback URI without a port stands for every port. At least one.
 	RedirectURIs []string `koanf:"redirect_uris"`

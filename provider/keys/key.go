@@ -13,7 +13,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/big"
 
 	"github.com/go-jose/go-jose/v4"
 
@@ -70,7 +69,7 @@ func parse(row store.SigningKey) (*key, error) {
 		return nil, err
 	}
 	signer, ok := private.(crypto.Signer)
-	if !ok || !fits(row.Algorithm, signer) {
+	if !ok || !Fits(row.Algorithm, signer.Public()) {
 		return nil, fmt.Errorf("a %T cannot sign %s", private, row.Algorithm)
 	}
 	k := &key{SigningKey: row, signer: signer}
@@ -81,18 +80,6 @@ func parse(row store.SigningKey) (*key, error) {
 func (k *key) headerOf(typ string) (string, error) {
 	h, err := json.Marshal(header{Algorithm: k.Algorithm, KeyID: k.ID, Type: typ})
 	return base64.RawURLEncoding.EncodeToString(h) + ".", err
-}
-
-func fits(alg string, s crypto.Signer) bool {
-	switch s := s.(type) {
-	case *rsa.PrivateKey:
-		return (alg == "RS256" || alg == "PS256") && s.N.BitLen() >= rsaBits
-	case *ecdsa.PrivateKey:
-		return alg == "ES256" && s.Curve == elliptic.P256()
-	case ed25519.PrivateKey:
-		return alg == "EdDSA"
-	}
-	return false
 }
 
 // sign returns the compact JWS of a payload.
@@ -140,20 +127,7 @@ func (k *key) signature(message []byte) ([]byte, error) {
 
 // verifies reports whether the signature is this key's.
 func (k *key) verifies(message, signature []byte) bool {
-	sum := sha256.Sum256(message)
-	switch pub := k.signer.Public().(type) {
-	case *rsa.PublicKey:
-		if k.Algorithm == "PS256" {
-			return rsa.VerifyPSS(pub, crypto.SHA256, sum[:], signature, pss()) == nil
-		}
-		return rsa.VerifyPKCS1v15(pub, crypto.SHA256, sum[:], signature) == nil
-	case *ecdsa.PublicKey:
-		return len(signature) == 64 && ecdsa.Verify(pub, sum[:],
-			new(big.Int).SetBytes(signature[:32]), new(big.Int).SetBytes(signature[32:]))
-	case ed25519.PublicKey:
-		return ed25519.Verify(pub, message, signature)
-	}
-	return false
+	return Verifies(k.Algorithm, k.signer.Public(), message, signature)
 }
 
 // pss has a salt as long as the hash (RFC 7518 section 3.5).
