@@ -13,23 +13,24 @@ import (
 // 8414 section 2). It says only what is wired, and has no members of our own:
 // strict clients complain of them.
 type metadata struct {
-	Issuer            string   `json:"issuer"`
-	Authorization     string   `json:"authorization_endpoint"`
-	Token             string   `json:"token_endpoint"`
-	Userinfo          string   `json:"userinfo_endpoint"`
-	JWKS              string   `json:"jwks_uri"`
-	Revocation        string   `json:"revocation_endpoint"`
-	Scopes            []string `json:"scopes_supported"`
-	ResponseTypes     []string `json:"response_types_supported"`
-	ResponseModes     []string `json:"response_modes_supported"`
-	GrantTypes        []string `json:"grant_types_supported"`
-	ACRs              []string `json:"acr_values_supported"`
-	SubjectTypes      []string `json:"subject_types_supported"`
-	Algorithms        []string `json:"id_token_signing_alg_values_supported"`
-	AuthMethods       []string `json:"token_endpoint_auth_methods_supported"`
-	Introspection     string   `json:"introspection_endpoint"`
-	AskAuthMethods    []string `json:"introspection_endpoint_auth_methods_supported"`
-	RevokeAuthMethods []string `json:"revocation_endpoint_auth_methods_supported"`
+	Issuer             string   `json:"issuer"`
+	Authorization      string   `json:"authorization_endpoint"`
+	Token              string   `json:"token_endpoint"`
+	Userinfo           string   `json:"userinfo_endpoint"`
+	JWKS               string   `json:"jwks_uri"`
+	Revocation         string   `json:"revocation_endpoint"`
+	Scopes             []string `json:"scopes_supported"`
+	ResponseTypes      []string `json:"response_types_supported"`
+	ResponseModes      []string `json:"response_modes_supported"`
+	GrantTypes         []string `json:"grant_types_supported"`
+	ACRs               []string `json:"acr_values_supported"`
+	SubjectTypes       []string `json:"subject_types_supported"`
+	Algorithms         []string `json:"id_token_signing_alg_values_supported"`
+	UserinfoAlgorithms []string `json:"userinfo_signing_alg_values_supported"`
+	AuthMethods        []string `json:"token_endpoint_auth_methods_supported"`
+	Introspection      string   `json:"introspection_endpoint"`
+	AskAuthMethods     []string `json:"introspection_endpoint_auth_methods_supported"`
+	RevokeAuthMethods  []string `json:"revocation_endpoint_auth_methods_supported"`
 	// By which clients may sign assertions (RFC 8414 section 2).
 	AuthAlgorithms       []string `json:"token_endpoint_auth_signing_alg_values_supported"`
 	RevokeAuthAlgorithms []string `json:"revocation_endpoint_auth_signing_alg_values_supported"`
@@ -60,7 +61,7 @@ func (o *oidc) describe() ([]byte, error) {
 		Introspection: o.issuer + "/introspect", AskAuthMethods: confidential,
 		Scopes: standardScopes, ResponseTypes: []string{"code"}, ResponseModes: []string{"query", "form_post"},
 		GrantTypes: GrantTypes(), ACRs: acrValues,
-		SubjectTypes: []string{"public"}, Algorithms: o.Algorithms,
+		SubjectTypes: []string{"public"}, Algorithms: o.Algorithms, UserinfoAlgorithms: o.Algorithms,
 		AuthMethods: methods, RevokeAuthMethods: methods,
 		AuthAlgorithms: algorithms, RevokeAuthAlgorithms: algorithms, AskAuthAlgorithms: algorithms,
 		ClaimTypes: []string{"normal"}, Claims: slices.Compact(claims), Locales: o.Locales,

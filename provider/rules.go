@@ -276,11 +276,12 @@ func (o *oidc) subjectOf(token, client string) (account.ID, error) {
 		Issuer   string     `json:"iss"`
 		Subject  account.ID `json:"sub"`
 		Audience any        `json:"aud"`
+		Expires  int64      `json:"exp"` // none: signed userinfo
 	}
 	if err := o.verify(token, &c); err != nil {
 		return "", err
 	}
-	if c.Issuer != o.issuer || c.Audience != client || c.Subject == "" {
+	if c.Issuer != o.issuer || c.Audience != client || c.Subject == "" || c.Expires == 0 {
 		return "", errors.New("an ID token of somebody else")
 	}
 	return c.Subject, nil

@@ -1,7 +1,10 @@
 package provider
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -32,8 +35,34 @@ func (o *oidc) userinfo(w http.ResponseWriter, r *http.Request) error {
 	}
 	names := append(requestedBy(a.grant).Userinfo, claimNames(a.scopes)...)
 	claims := claimsOf(a.person, names)
-	claims["sub"] = a.grant.Account
-	return answerJSON(w, http.StatusOK, claims)
+	claims["sub"] = whose(a.grant)
+	return o.tell(w, r, a.grant.Client, claims)
+}
+
+// tell answers in JSON, or signed for a client that is registered to have it so
+// (OIDC Core section 5.3.2).
+func (o *oidc) tell(w http.ResponseWriter, r *http.Request, client string, claims map[string]any) error {
+	c, err := o.client(r.Context(), client)
+	if err != nil {
+		return err
+	}
+	if c == nil || c.UserinfoAlgorithm == "" {
+		return answerJSON(w, http.StatusOK, claims)
+	}
+	claims["iss"], claims["aud"] = o.issuer, c.ID
+	payload, err := json.Marshal(claims)
+	if err != nil {
+		return err
+	}
+	signed, err := o.Keys.Sign(c.UserinfoAlgorithm, payload)
+	if err != nil {
+		return fmt.Errorf("sign userinfo: %w", err)
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/jwt")
+	h.Set("Cache-Control", "no-store")
+	_, _ = io.WriteString(w, signed) // the client is gone if this fails
+	return nil
 }
 
 func invalidToken() error {

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/medximity/idp/flows/directory"
+	"github.com/medximity/idp/provider/store"
 )
 
 func TestUserinfoByScope(t *testing.T) {
@@ -204,6 +205,7 @@ func TestDiscovery(t *testing.T) {
 		"token_endpoint": testIssuer + "/token", "userinfo_endpoint": testIssuer + "/userinfo",
 		"revocation_endpoint": testIssuer + "/revoke", "introspection_endpoint": testIssuer + "/introspect",
 		"introspection_endpoint_auth_methods_supported":    []any{"client_secret_basic", "client_secret_post", "private_key_jwt"},
+		"userinfo_signing_alg_values_supported":            []any{"RS256", "ES256", "EdDSA", "PS256"},
 		"token_endpoint_auth_methods_supported":            []any{"client_secret_basic", "client_secret_post", "private_key_jwt", "none"},
 		"token_endpoint_auth_signing_alg_values_supported": []any{"RS256", "ES256", "EdDSA", "PS256"},
 		"jwks_uri":                 testIssuer + "/jwks.json",
@@ -246,5 +248,35 @@ func TestCORS(t *testing.T) {
 	}
 	if h := g.get(ask()).Header(); h.Get("Access-Control-Allow-Origin") != "" {
 		t.Error("/authorize:", h)
+	}
+}
+
+// OIDC Core section 5.3.2: as a JWT, and only for who is registered so.
+func TestSignedUserinfo(t *testing.T) {
+	g := newRig(t)
+	for _, alg := range g.Algorithms {
+		g.change("web", func(c *store.Client) { c.UserinfoAlgorithm = alg })
+		r := httptest.NewRequest("GET", "/userinfo", nil)
+		r.Header.Set("Authorization", "Bearer "+g.tokens("scope", "openid email")["access_token"].(string))
+		var w *httptest.ResponseRecorder
+		ran := g.statements(func() { w = g.do(r) })
+		if diff := cmp.Diff([]string{"GrantByAccess"}, ran); diff != "" {
+			t.Error(diff)
+		}
+		if h := w.Header(); w.Code != 200 || h.Get("Content-Type") != "application/jwt" || h.Get("Cache-Control") != "no-store" {
+			t.Fatal(w.Code, h)
+		}
+		header, _ := payloadOf(t, w.Body.String())
+		want := map[string]any{"iss": testIssuer, "aud": "web", "sub": "ann-id", "email": "ann@example.com", "email_verified": true}
+		if diff := cmp.Diff(want, g.claims(w.Body.String())); diff != "" || header["alg"] != alg {
+			t.Error(header, diff)
+		}
+		// It is no ID token.
+		if q := answered(t, g.get(ask("id_token_hint", w.Body.String()))); q.Get("error") != "invalid_request" {
+			t.Error("a hint:", q)
+		}
+	}
+	if status, body := g.userinfo("garbage"); status != 401 || body["error"] != "invalid_token" {
+		t.Error("an error is JSON all the same:", status, body)
 	}
 }

@@ -60,6 +60,7 @@ func clientAdd() *cobra.Command {
 	f.StringArrayVar(&c.Scopes, "scope", nil, "what it may ask for; repeat for more; default the standard scopes")
 	f.StringVar(&c.PKCE, "pkce", "required", "required or optional")
 	f.StringVar(&c.Algorithm, "alg", "", "algorithm of its ID tokens; default RS256")
+	f.StringVar(&c.UserinfoAlgorithm, "userinfo-alg", "", "have userinfo signed, by this algorithm")
 	f.StringVar(&c.AccessTokenFormat, "access-token-format", "opaque", "opaque or jwt")
 	f.StringArrayVar(&c.Audiences, "audience", nil, "a resource server that its tokens may be for, the default first; repeat for more")
 	f.BoolVar(&c.ClaimsInIDToken, "claims-in-id-token", false, "put claims into the ID token too, for brokers")
@@ -171,7 +172,7 @@ func (c ClientConfig) client() registration {
 		AuthMethods: c.AuthMethods, JWKSURI: c.JWKSURI, PKCEOptional: c.PKCE == "optional" && !c.Public,
 		Algorithm: c.Algorithm, Scopes: c.Scopes, ClaimsInIDToken: c.ClaimsInIDToken,
 		RequireMFA: c.RequireMFA, Introspect: c.Introspect, GrantTypes: c.GrantTypes,
-		AccessTokenFormat: c.AccessTokenFormat, Audiences: c.Audiences,
+		AccessTokenFormat: c.AccessTokenFormat, Audiences: c.Audiences, UserinfoAlgorithm: c.UserinfoAlgorithm,
 	}
 	or(&sc.Name, sc.ID)
 	or(&sc.Algorithm, "RS256")
@@ -230,6 +231,9 @@ func (r registration) problems() []problem {
 		}
 	}
 	say("algorithm", checkAlgorithm(r.Algorithm))
+	if r.UserinfoAlgorithm != "" {
+		say("userinfo_signed_response_alg", checkAlgorithm(r.UserinfoAlgorithm))
+	}
 	if r.AccessTokenFormat != "" && r.AccessTokenFormat != "jwt" {
 		say("access_token_format", fmt.Errorf("%q is neither opaque nor jwt", r.AccessTokenFormat))
 	}

@@ -25,6 +25,7 @@ type clientDoc struct {
 	GrantTypes        []string        `json:"grant_types,omitempty"`
 	PKCE              string          `json:"pkce"`
 	Algorithm         string          `json:"id_token_signed_response_alg"`
+	UserinfoAlgorithm string          `json:"userinfo_signed_response_alg,omitempty"`
 	AccessTokenFormat string          `json:"access_token_format"`
 	Audiences         []string        `json:"audiences,omitempty"`
 	ClaimsInIDToken   bool            `json:"claims_in_id_token"`
@@ -41,7 +42,7 @@ func document(c store.Client, secret string) clientDoc {
 		ClaimsInIDToken: c.ClaimsInIDToken, Scopes: c.Scopes, FromConfig: c.FromConfig,
 		RequireMFA: c.RequireMFA, Introspect: c.Introspect, GrantTypes: c.GrantTypes,
 		AuthMethods: c.AuthMethods, JWKS: c.JWKS, JWKSURI: c.JWKSURI,
-		AccessTokenFormat: c.AccessTokenFormat, Audiences: c.Audiences,
+		AccessTokenFormat: c.AccessTokenFormat, Audiences: c.Audiences, UserinfoAlgorithm: c.UserinfoAlgorithm,
 	}
 	or(&d.AccessTokenFormat, "opaque")
 	if c.PKCEOptional {

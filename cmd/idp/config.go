@@ -144,6 +144,8 @@ type ClientConfig struct {
 	PKCE string `koanf:"pkce"`
 	// Algorithm signs its ID tokens. Default RS256.
 	Algorithm string `koanf:"algorithm"`
+	// UserinfoAlgorithm has userinfo answer as a JWT, signed by it. Default none.
+	UserinfoAlgorithm string `koanf:"userinfo_signed_response_alg"`
 	// AccessTokenFormat is opaque, or jwt (RFC 9068) for resource servers that
 	// read tokens themselves: revocation reaches those only when they expire.
 	// Default opaque.
