@@ -118,13 +118,14 @@ func claimNames(scopes []string) []string {
 }
 
 // requestedClaims is what we keep of a claims parameter: the names we know; and
-// beside them the resource that a grant is for, as it is asked for alike. That
+// beside them what else a grant is settled by when its code is redeemed. That
 // one is essential changes nothing: what we know is told, and what we do not
 // know is not (OIDC Core section 5.5.1).
 type requestedClaims struct {
-	Userinfo []string `json:"userinfo,omitempty"`
-	IDToken  []string `json:"id_token,omitempty"`
-	Resource string   `json:"resource,omitempty"` // "": ourselves
+	Userinfo []string   `json:"userinfo,omitempty"`
+	IDToken  []string   `json:"id_token,omitempty"`
+	Resource string     `json:"resource,omitempty"` // "": ourselves
+	Pairwise account.ID `json:"pairwise,omitempty"` // the person's name for the client; "": the account's
 
 	subject   account.ID // the sub that was asked for
 	mustReach []any      // the values of an essential acr; nil: any will do
@@ -180,7 +181,7 @@ func (r requestedClaims) within(c *store.Client) requestedClaims {
 
 // String is how a grant keeps them: JSON, or "" for none.
 func (r requestedClaims) String() string {
-	if len(r.Userinfo)+len(r.IDToken) == 0 && r.Resource == "" {
+	if len(r.Userinfo)+len(r.IDToken) == 0 && r.Resource == "" && r.Pairwise == "" {
 		return ""
 	}
 	b, _ := json.Marshal(r) // of strings: cannot fail

@@ -61,7 +61,7 @@ func (o *oidc) describe() ([]byte, error) {
 		Introspection: o.issuer + "/introspect", AskAuthMethods: confidential,
 		Scopes: standardScopes, ResponseTypes: []string{"code"}, ResponseModes: []string{"query", "form_post"},
 		GrantTypes: GrantTypes(), ACRs: acrValues,
-		SubjectTypes: []string{"public"}, Algorithms: o.Algorithms, UserinfoAlgorithms: o.Algorithms,
+		SubjectTypes: []string{"public", "pairwise"}, Algorithms: o.Algorithms, UserinfoAlgorithms: o.Algorithms,
 		AuthMethods: methods, RevokeAuthMethods: methods,
 		AuthAlgorithms: algorithms, RevokeAuthAlgorithms: algorithms, AskAuthAlgorithms: algorithms,
 		ClaimTypes: []string{"normal"}, Claims: slices.Compact(claims), Locales: o.Locales,

@@ -69,7 +69,7 @@ func (i idTokens) PopulateTokenEndpointResponse(ctx context.Context, r fosite.Ac
 	w, s := working(ctx), r.GetSession().(*session)
 	now := i.Now()
 	t := idToken{
-		Issuer: i.issuer, Subject: s.grant.Account, Audience: w.client.ID,
+		Issuer: i.issuer, Subject: whose(s.grant), Audience: w.client.ID,
 		Expires: now.Add(i.life.ID).Unix(), IssuedAt: now.Unix(), AuthTime: s.grant.AuthTime.Unix(),
 		Nonce: s.nonce, ACR: s.grant.ACR, AMR: s.grant.Methods,
 		Session: sid(s.grant),

@@ -1,7 +1,6 @@
 package provider
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -92,12 +91,6 @@ func (o *oidc) aboutRefresh(ctx context.Context, id string, hash []byte) (*intro
 		return nil, store.ErrGone
 	}
 	return o.aboutGrant(g, g.Scopes, g.RefreshUntil, o.life.Refresh), nil
-}
-
-// whose is whom a grant is about: a person, or the client itself (RFC 9068
-// section 2.2). Accounts' IDs are random, so no client is named like one.
-func whose(g *store.Grant) account.ID {
-	return cmp.Or(g.Account, account.ID(g.Client))
 }
 
 // aboutGrant describes a token by its end: when it was made is not stored, and

@@ -31,6 +31,7 @@ import (
 //	clienttoken.go         a client's token for itself
 //	assertion.go, clientkeys.go  clients that sign who they are
 //	client.go, redirect.go who asks, and where answers may go
+//	pairwise.go            by which names apps know people
 //	idtoken.go, claims.go  what apps are told about people
 //	accesstoken.go, resource.go  access tokens that others read, and who
 //	access.go              what an access token stands for
@@ -95,6 +96,7 @@ type oidc struct {
 	life     lifetimes
 	code     cipher.AEAD // seals codes
 	opaque   minter      // makes access and refresh tokens
+	pairs    []byte      // names people for pairwise clients
 	fosite   fosite.OAuth2Provider
 	remote   remoteKeys // of clients
 	metadata []byte     // the discovery document
@@ -137,6 +139,9 @@ func (c oidcConfig) open(ctx context.Context) (*oidc, error) {
 	}
 	if o.opaque.key, err = c.Store.Secret(ctx, "tokens", 32); err != nil {
 		return nil, fmt.Errorf("secret of tokens: %w", err)
+	}
+	if o.pairs, err = c.Store.Secret(ctx, "pairwise", 32); err != nil {
+		return nil, fmt.Errorf("secret of pairwise subjects: %w", err)
 	}
 	if o.metadata, err = o.describe(); err != nil {
 		return nil, err

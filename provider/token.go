@@ -61,11 +61,16 @@ func complete(form map[string][]string) error {
 }
 
 // admit does what has to be done between reading a request and granting it, and
-// before anything is used up: settle the resource, narrow the scopes, and look
+// before anything is used up: settle the resource and the subject, narrow the scopes, and look
 // the person up where the answer depends on them.
 func (o *oidc) admit(ctx context.Context, w *work, req *fosite.AccessRequest) error {
 	if err := w.target(); err != nil {
 		return err
+	}
+	if w.code != nil && pairwise(w.client) {
+		has := requestedBy(w.grant)
+		has.Pairwise = o.subjectFor(w.client, w.grant.Account)
+		w.grant.Requested = has.String()
 	}
 	refresh := w.code == nil
 	if refresh {

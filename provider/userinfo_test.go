@@ -206,6 +206,7 @@ func TestDiscovery(t *testing.T) {
 		"revocation_endpoint": testIssuer + "/revoke", "introspection_endpoint": testIssuer + "/introspect",
 		"introspection_endpoint_auth_methods_supported":    []any{"client_secret_basic", "client_secret_post", "private_key_jwt"},
 		"userinfo_signing_alg_values_supported":            []any{"RS256", "ES256", "EdDSA", "PS256"},
+		"subject_types_supported":                          []any{"public", "pairwise"},
 		"token_endpoint_auth_methods_supported":            []any{"client_secret_basic", "client_secret_post", "private_key_jwt", "none"},
 		"token_endpoint_auth_signing_alg_values_supported": []any{"RS256", "ES256", "EdDSA", "PS256"},
 		"jwks_uri":                 testIssuer + "/jwks.json",

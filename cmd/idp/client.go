@@ -60,6 +60,8 @@ func clientAdd() *cobra.Command {
 	f.StringArrayVar(&c.Scopes, "scope", nil, "what it may ask for; repeat for more; default the standard scopes")
 	f.StringVar(&c.PKCE, "pkce", "required", "required or optional")
 	f.StringVar(&c.Algorithm, "alg", "", "algorithm of its ID tokens; default RS256")
+	f.StringVar(&c.SubjectType, "subject-type", "public", "public or pairwise")
+	f.StringVar(&c.SectorIdentifier, "sector-identifier", "", "the host that apps of one sector share; default that of the redirect URIs")
 	f.StringVar(&c.UserinfoAlgorithm, "userinfo-alg", "", "have userinfo signed, by this algorithm")
 	f.StringVar(&c.AccessTokenFormat, "access-token-format", "opaque", "opaque or jwt")
 	f.StringArrayVar(&c.Audiences, "audience", nil, "a resource server that its tokens may be for, the default first; repeat for more")
@@ -173,9 +175,13 @@ func (c ClientConfig) client() registration {
 		Algorithm: c.Algorithm, Scopes: c.Scopes, ClaimsInIDToken: c.ClaimsInIDToken,
 		RequireMFA: c.RequireMFA, Introspect: c.Introspect, GrantTypes: c.GrantTypes,
 		AccessTokenFormat: c.AccessTokenFormat, Audiences: c.Audiences, UserinfoAlgorithm: c.UserinfoAlgorithm,
+		SubjectType: c.SubjectType, Sector: c.SectorIdentifier,
 	}
 	or(&sc.Name, sc.ID)
 	or(&sc.Algorithm, "RS256")
+	if sc.SubjectType == "public" {
+		sc.SubjectType = ""
+	}
 	if sc.AccessTokenFormat == "opaque" {
 		sc.AccessTokenFormat = "" // the default, however it is spelt
 	}
@@ -231,6 +237,13 @@ func (r registration) problems() []problem {
 		}
 	}
 	say("algorithm", checkAlgorithm(r.Algorithm))
+	switch r.SubjectType {
+	case "":
+	case "pairwise":
+		say("sector_identifier", provider.CheckSector(&r.Client))
+	default:
+		say("subject_type", fmt.Errorf("%q is neither public nor pairwise", r.SubjectType))
+	}
 	if r.UserinfoAlgorithm != "" {
 		say("userinfo_signed_response_alg", checkAlgorithm(r.UserinfoAlgorithm))
 	}

@@ -25,6 +25,8 @@ type clientDoc struct {
 	GrantTypes        []string        `json:"grant_types,omitempty"`
 	PKCE              string          `json:"pkce"`
 	Algorithm         string          `json:"id_token_signed_response_alg"`
+	SubjectType       string          `json:"subject_type"`
+	Sector            string          `json:"sector_identifier,omitempty"`
 	UserinfoAlgorithm string          `json:"userinfo_signed_response_alg,omitempty"`
 	AccessTokenFormat string          `json:"access_token_format"`
 	Audiences         []string        `json:"audiences,omitempty"`
@@ -43,8 +45,10 @@ func document(c store.Client, secret string) clientDoc {
 		RequireMFA: c.RequireMFA, Introspect: c.Introspect, GrantTypes: c.GrantTypes,
 		AuthMethods: c.AuthMethods, JWKS: c.JWKS, JWKSURI: c.JWKSURI,
 		AccessTokenFormat: c.AccessTokenFormat, Audiences: c.Audiences, UserinfoAlgorithm: c.UserinfoAlgorithm,
+		SubjectType: c.SubjectType, Sector: c.Sector,
 	}
 	or(&d.AccessTokenFormat, "opaque")
+	or(&d.SubjectType, "public")
 	if c.PKCEOptional {
 		d.PKCE = "optional"
 	}

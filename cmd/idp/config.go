@@ -144,6 +144,13 @@ type ClientConfig struct {
 	PKCE string `koanf:"pkce"`
 	// Algorithm signs its ID tokens. Default RS256.
 	Algorithm string `koanf:"algorithm"`
+	// SubjectType is public, or pairwise: it knows people by names that no app
+	// of another sector knows. Change it only before anybody has signed in.
+	// Default public.
+	SubjectType string `koanf:"subject_type"`
+	// SectorIdentifier is the host that apps of one sector share. Default the
+	// one to which all redirect URIs lead.
+	SectorIdentifier string `koanf:"sector_identifier"`
 	// UserinfoAlgorithm has userinfo answer as a JWT, signed by it. Default none.
 	UserinfoAlgorithm string `koanf:"userinfo_signed_response_alg"`
 	// AccessTokenFormat is opaque, or jwt (RFC 9068) for resource servers that

@@ -32,6 +32,8 @@ type Client struct {
 	JWKSURI           string          `json:"jwks_uri,omitempty"`    // or where they are
 	PKCEOptional      bool            `json:"pkce_optional,omitempty"`
 	Algorithm         string          `json:"algorithm,omitempty"`           // of ID tokens; "" is RS256
+	SubjectType       string          `json:"subject_type,omitempty"`        // "pairwise"; "" is public
+	Sector            string          `json:"sector_identifier,omitempty"`   // "" is the host of its redirect URIs
 	UserinfoAlgorithm string          `json:"userinfo_algorithm,omitempty"`  // of signed userinfo; "" is plain JSON
 	AccessTokenFormat string          `json:"access_token_format,omitempty"` // "jwt" (RFC 9068); "" is opaque
 	Audiences         []string        `json:"audiences,omitempty"`           // resources it may name (RFC 8707), the default first
