@@ -20,7 +20,7 @@ import (
 const maxBody = 64 << 10
 
 // methods of the endpoints for programs, where they are not GET and HEAD.
-var methods = map[string][]string{"token": {"POST"}, "revoke": {"POST"}, "userinfo": {"GET", "POST"}}
+var methods = map[string][]string{"token": {"POST"}, "revoke": {"POST"}, "introspect": {"POST"}, "userinfo": {"GET", "POST"}}
 
 // api turns an endpoint for programs into a handler: it bounds what is read,
 // lets scripts of other origins call (no cookie is read here, so there is

@@ -56,7 +56,7 @@ func (o *oidc) tellApp(ctx context.Context, l store.Logout) error {
 func (o *oidc) logoutToken(c *store.Client, l store.Logout) (string, error) {
 	now := o.Now()
 	payload, err := json.Marshal(logoutToken{
-		Issuer: o.issuer, Subject: l.Account, Audience: c.ID, IssuedAt: now.Unix(), Expires: now.Add(logoutFor).Unix(),
+		Issuer: o.issuer, Subject: o.subjectFor(c, l.Account), Audience: c.ID, IssuedAt: now.Unix(), Expires: now.Add(logoutFor).Unix(),
 		ID: rand.Text(), Events: map[string]struct{}{logoutEvent: {}}, Session: l.SID,
 	})
 	if err != nil {

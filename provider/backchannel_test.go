@@ -61,12 +61,12 @@ func partOf(t testing.TB, token string, i int) map[string]any {
 // specification has it, which a relying party verifies by our JWKS.
 func TestBackChannelLogout(t *testing.T) {
 	for _, engine := range storetest.Engines {
-		for _, alg := range []string{"", "ES256"} {
-			t.Run(engine+alg, func(t *testing.T) {
+		for alg, subject := range map[string]string{"": "", "ES256": "pairwise"} {
+			t.Run(engine+alg+subject, func(t *testing.T) {
 				h := newHouseOn(t, "https://id.example/base", engine)
 				l := newListener(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 				h.app("app", func(c *store.Client) {
-					c.Algorithm, c.PostLogoutURIs, c.BackchannelLogoutURI = alg, []string{bye}, l.uri()
+					c.Algorithm, c.PostLogoutURIs, c.BackchannelLogoutURI, c.SubjectType = alg, []string{bye}, l.uri(), subject
 				})
 				stop, err := h.Work(t.Context())
 				h.ok(err)

@@ -89,7 +89,7 @@ func TestTwoPeopleInOneBrowser(t *testing.T) {
 		t.Error("the first one's session lives on")
 	}
 	// An app that wants the first one is not given the second.
-	hint, err := h.Keys.Sign("RS256", []byte(`{"iss":"https://id.example","sub":"id-grace","aud":"app"}`))
+	hint, err := h.Keys.Sign("RS256", []byte(`{"iss":"https://id.example","sub":"id-grace","aud":"app","exp":1}`))
 	h.ok(err)
 	a := b.authorize("&prompt=none&id_token_hint=" + hint)
 	if to, err := a.Location(); err != nil || to.Query().Get("error") != "login_required" || to.Query().Has("code") {

@@ -174,12 +174,15 @@ func claimNames(scopes []string) []string {
 	return names
 }
 
-// requestedClaims is what we keep of a claims parameter: the names we know. That
+// requestedClaims is what we keep of a claims parameter: the names we know; and
+// beside them what else a grant is settled by when its code is redeemed. That
 // one is essential changes nothing: what we know is told, and what we do not
 // know is not (OIDC Core section 5.5.1).
 type requestedClaims struct {
-	Userinfo []string `json:"userinfo,omitempty"`
-	IDToken  []string `json:"id_token,omitempty"`
+	Userinfo []string   `json:"userinfo,omitempty"`
+	IDToken  []string   `json:"id_token,omitempty"`
+	Resource string     `json:"resource,omitempty"` // "": ourselves
+	Pairwise account.ID `json:"pairwise,omitempty"` // the person's name for the client; "": the account's
 
 	subject   account.ID // the sub that was asked for
 	mustReach []any      // the values of an essential acr; nil: any will do
@@ -235,7 +238,7 @@ func (r requestedClaims) within(c *store.Client) requestedClaims {
 
 // String is how a grant keeps them: JSON, or "" for none.
 func (r requestedClaims) String() string {
-	if len(r.Userinfo)+len(r.IDToken) == 0 {
+	if len(r.Userinfo)+len(r.IDToken) == 0 && r.Resource == "" && r.Pairwise == "" {
 		return ""
 	}
 	b, _ := json.Marshal(r) // of strings: cannot fail

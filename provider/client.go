@@ -29,9 +29,7 @@ func (a asker) GetHashedSecret() []byte            { return nil }
 func (a asker) GetScopes() fosite.Arguments        { return allowedScopes(a.client) }
 func (a asker) GetAudience() fosite.Arguments      { return nil }
 func (a asker) GetResponseTypes() fosite.Arguments { return fosite.Arguments{"code"} }
-func (a asker) GetGrantTypes() fosite.Arguments {
-	return fosite.Arguments{"authorization_code", "refresh_token"}
-}
+func (a asker) GetGrantTypes() fosite.Arguments    { return allowedGrants(a.client) }
 func (a asker) GetResponseModes() []fosite.ResponseModeType {
 	return []fosite.ResponseModeType{fosite.ResponseModeQuery, fosite.ResponseModeFormPost}
 }
@@ -56,8 +54,8 @@ func allowedScopes(c *store.Client) []string {
 func needsPKCE(c *store.Client) bool { return c.Public || !c.PKCEOptional }
 
 // authenticate says which client sent a request to the token or revocation
-// endpoint: by HTTP Basic or in the body, as the client likes, or by its mere
-// name if it is public. It is fosite's ClientAuthenticationStrategy.
+// endpoint: by HTTP Basic or in the body, as the client likes; by an assertion
+// if it is registered for those; or by its mere name if it is public. It is fosite's ClientAuthenticationStrategy.
 func (o *oidc) authenticate(ctx context.Context, r *http.Request, form url.Values) (fosite.Client, error) {
 	c, err := o.authenticated(ctx, r, form)
 	if err != nil {
@@ -68,6 +66,9 @@ func (o *oidc) authenticate(ctx context.Context, r *http.Request, form url.Value
 }
 
 func (o *oidc) authenticated(ctx context.Context, r *http.Request, form url.Values) (*store.Client, error) {
+	if form.Has("client_assertion") || form.Has("client_assertion_type") {
+		return o.asserted(ctx, r, form)
+	}
 	id, secret, err := credentials(r, form)
 	if err != nil {
 		return nil, err
@@ -86,7 +87,7 @@ func (o *oidc) authenticated(ctx context.Context, r *http.Request, form url.Valu
 	switch {
 	case c.Public && secret == "":
 		return c, nil
-	case c.Public, c.ID == "", len(c.SecretHash) == 0, secret == "", !right:
+	case c.Public, asserts(c), c.ID == "", len(c.SecretHash) == 0, secret == "", !right:
 		return nil, invalidClient("unknown client, or its secret is missing or wrong")
 	}
 	return c, nil
@@ -100,10 +101,6 @@ func invalidClient(description string) *oauthError {
 // credentials returns the one pair that the request has. More than one way at
 // once is refused (RFC 6749 section 2.3).
 func credentials(r *http.Request, form url.Values) (id, secret string, err error) {
-	if form.Has("client_assertion") || form.Has("client_assertion_type") {
-		// Never parsed: go-jose v3 dies of deeply nested JSON.
-		return "", "", invalidClient("client assertions are not supported")
-	}
 	headers := r.Header.Values("Authorization")
 	if len(headers) == 0 {
 		if id = form.Get("client_id"); id == "" {

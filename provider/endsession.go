@@ -74,8 +74,8 @@ func (o *oidc) hintedAt(ctx context.Context, l *logoutRequest) (err error) {
 }
 
 // names reports whether the session is the one that the app asks to end.
-func (l *logoutRequest) names(s *store.Session) bool {
-	return s.Account == l.hint.Subject && s.SID() == l.hint.Session
+func (o *oidc) names(l *logoutRequest, s *store.Session) bool {
+	return o.subjectFor(l.client, s.Account) == l.hint.Subject && s.SID() == l.hint.Session
 }
 
 // app is the name of the app that asks, "" if none does.

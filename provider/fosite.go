@@ -68,5 +68,5 @@ func (noHasher) Compare(context.Context, []byte, []byte) error { return errUnuse
 func (noHasher) Hash(context.Context, []byte) ([]byte, error)  { return nil, errUnused }
 
 // noFetcher stands where fosite would fetch clients' keys. It is never called,
-// for there are neither request objects nor client assertions.
+// for there are no request objects, and asserted judges client assertions.
 type noFetcher struct{ fosite.JWKSFetcherStrategy }

@@ -190,7 +190,7 @@ func FuzzBasic(f *testing.F) {
 		if !ok || gotID != id || gotSecret != secret {
 			t.Errorf("%q, %q came as %q, %q, %v", id, secret, gotID, gotSecret, ok)
 		}
-		for _, form := range []url.Values{{"client_secret": {"x"}}, {"client_id": {id + "x"}}, {"client_assertion": {"x"}}} {
+		for _, form := range []url.Values{{"client_secret": {"x"}}, {"client_id": {id + "x"}}} {
 			if _, _, err := credentials(r, form); err == nil {
 				t.Errorf("and %v beside it", form)
 			}
@@ -219,6 +219,21 @@ func FuzzIDTokenHint(f *testing.F) {
 		id, err := g.subjectOf(token, client)
 		if err == nil && (id != "ann-id" || client != "web" || !slices.Contains(ours, token)) {
 			t.Errorf("%q for %q is about %q", token, client, id)
+		}
+	})
+}
+
+// An assertion is what the key signed, letter by letter, or nothing.
+func FuzzAssertion(f *testing.F) {
+	key := theKeys()["EdDSA"]
+	good := signed(f, "EdDSA", key, head{}, map[string]any{"sub": "web", "exp": 1})
+	for _, s := range []string{good, "", "..", good + "=", good + ".", flipped(good), "e30.e30.", strings.Repeat("[", 100), reshape(good, `{"alg":"none"}`, ""), reshape(good, "", `{"sub":"spa"}`), reshape(good, `{"alg":"EdDSA","crit":[]}`, "")} {
+		f.Add(s)
+	}
+	public := publicKeys(jwks(f, "k1", key.Public()))
+	f.Fuzz(func(t *testing.T, token string) {
+		if a := readAssertion(token); a != nil && a.signedBy(public) && token != good {
+			t.Errorf("%q passes for an assertion", token)
 		}
 	})
 }

@@ -144,7 +144,7 @@ func (g *grants) InvalidateAuthorizeCodeSession(ctx context.Context, _ string) e
 func (g *grants) CreateAccessTokenSession(ctx context.Context, token string, _ fosite.Requester) error {
 	w := working(ctx)
 	w.tokens.Access = account.HashSecret(token)
-	w.tokens.AccessUntil = earlier(g.Now().Add(g.life.Access), w.grant.ExpiresAt)
+	w.tokens.AccessUntil = g.accessUntil(w.grant)
 	w.grant.AccessUntil = w.tokens.AccessUntil
 	if w.code != nil {
 		// Until a refresh token makes it longer; but a used code is known for
@@ -152,6 +152,11 @@ func (g *grants) CreateAccessTokenSession(ctx context.Context, token string, _ f
 		w.grant.ExpiresAt = later(w.tokens.AccessUntil, w.code.Until.Add(time.Minute))
 	}
 	return nil
+}
+
+// accessUntil is how long an access token of a grant is good that is made now.
+func (o *oidc) accessUntil(g *store.Grant) time.Time {
+	return earlier(o.Now().Add(o.life.Access), g.ExpiresAt)
 }
 
 // CreateRefreshTokenSession notes the new refresh token: good for a while after

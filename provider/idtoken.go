@@ -19,10 +19,11 @@ import (
 type signer interface {
 	// Sign returns a compact JWS of the payload, with typ and kid in its header.
 	Sign(alg string, payload []byte) (string, error)
-	// SignAs is Sign with another typ.
-	SignAs(typ, alg string, payload []byte) (string, error)
 	// Verify returns the payload of a JWS by one of our keys.
 	Verify(token string) ([]byte, error)
+	// SignAs and VerifyAs are the same for what is no ID token, by its typ.
+	SignAs(typ, alg string, payload []byte) (string, error)
+	VerifyAs(typ, token string) ([]byte, error)
 	JWKS() []byte
 }
 
@@ -68,10 +69,10 @@ func (i idTokens) PopulateTokenEndpointResponse(ctx context.Context, r fosite.Ac
 	w, s := working(ctx), r.GetSession().(*session)
 	now := i.Now()
 	t := idToken{
-		Issuer: i.issuer, Subject: s.grant.Account, Audience: w.client.ID,
+		Issuer: i.issuer, Subject: whose(s.grant), Audience: w.client.ID,
 		Expires: now.Add(i.life.ID).Unix(), IssuedAt: now.Unix(), AuthTime: s.grant.AuthTime.Unix(),
 		Nonce: s.nonce, ACR: s.grant.ACR, AMR: s.grant.Methods,
-		Session: s.grant.SID(),
+		Session: sid(s.grant),
 		AtHash:  atHash(algorithm(w.client), resp.GetAccessToken()),
 	}
 	payload, err := w.payload(t, r.GetGrantedScopes())
@@ -99,6 +100,14 @@ func (w *work) payload(t idToken, scopes []string) ([]byte, error) {
 		return b, err
 	}
 	return append(append(b[:len(b)-1], ','), more[1:]...), nil
+}
+
+// sid names the session that a grant came from, "" for none.
+func sid(g *store.Grant) string {
+	if len(g.Session) == 0 {
+		return ""
+	}
+	return g.SID()
 }
 
 // idTokenClaims names the claims about the person that an ID token is to have.

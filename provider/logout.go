@@ -74,7 +74,7 @@ func (p *Provider) endSession(w http.ResponseWriter, r *http.Request) error {
 		return p.askFirst(w, r, s, req, refused)
 	}
 	p.Metrics.OIDC("end_session", "")
-	if req.hint == nil || s != nil && !req.names(s) {
+	if req.hint == nil || s != nil && !p.oidc.names(&req, s) {
 		return p.askFirst(w, r, s, req, nil)
 	}
 	if s == nil {

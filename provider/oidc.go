@@ -29,11 +29,16 @@ import (
 //	consent.go             what people are asked before apps of others get one
 //	code.go, opaque.go     what codes and tokens are made of
 //	token.go, grants.go    codes and refresh tokens against tokens
+//	clienttoken.go         a client's token for itself
+//	assertion.go, clientkeys.go  clients that sign who they are
 //	client.go, redirect.go who asks, and where answers may go
+//	pairwise.go            by which names apps know people
 //	idtoken.go, claims.go  what apps are told about people
 //	endsession.go          what a logout request must be
 //	backchannel.go         how apps are told of a logout
-//	userinfo.go, revoke.go, discovery.go   the rest of the endpoints
+//	accesstoken.go, resource.go  access tokens that others read, and who
+//	access.go              what an access token stands for
+//	userinfo.go, introspect.go, revoke.go, discovery.go   the rest of the endpoints
 
 // lifetimes of what is given out. Zero fields have the defaults of fill.
 type lifetimes struct {
@@ -71,7 +76,7 @@ type oidcConfig struct {
 	Locales    []string // of the pages, for ui_locales_supported
 	Algorithms []string // that keys can sign with; RS256 among them
 
-	// Outgoing makes the requests to apps.
+	// Outgoing makes the requests to apps, and fetches their keys.
 	Outgoing *http.Client
 
 	// Session returns the browser's live session, or store.ErrNoSession.
@@ -99,8 +104,10 @@ type oidc struct {
 	life     lifetimes
 	code     cipher.AEAD // seals codes
 	opaque   minter      // makes access and refresh tokens
+	pairs    []byte      // names people for pairwise clients
 	fosite   fosite.OAuth2Provider
-	metadata []byte // the discovery document
+	remote   *remoteKeys // of clients
+	metadata []byte      // the discovery document
 }
 
 // grantStore is what the OpenID half needs of *store.Store.
@@ -110,6 +117,8 @@ type grantStore interface {
 	GrantByAccess(ctx context.Context, access []byte) (*store.Grant, *directory.Entry, error)
 	Grant(ctx context.Context, id string) (g *store.Grant, refresh []byte, live bool, err error)
 	Rotate(ctx context.Context, g *store.Grant, old []byte, t store.Tokens) error
+	UseAssertion(ctx context.Context, client string, jti []byte, until time.Time) (first bool, err error)
+	AddClientGrant(ctx context.Context, g store.Grant, access []byte) error
 	RevokeGrant(ctx context.Context, id string, reason account.Reason) error
 	Secret(ctx context.Context, name string, bytes int) ([]byte, error)
 	Consent(ctx context.Context, id account.ID, client string) ([]string, error)
@@ -120,6 +129,7 @@ type grantStore interface {
 func (c oidcConfig) open(ctx context.Context) (*oidc, error) {
 	o := &oidc{oidcConfig: c, life: c.Lifetimes.fill()}
 	o.issuer = strings.TrimSuffix(c.Issuer.String(), "/")
+	o.remote = &remoteKeys{client: c.Outgoing, now: c.Now}
 	if c.Count == nil {
 		o.Count = func(string, string) {}
 	}
@@ -136,6 +146,9 @@ func (c oidcConfig) open(ctx context.Context) (*oidc, error) {
 	}
 	if o.opaque.key, err = c.Store.Secret(ctx, "tokens", 32); err != nil {
 		return nil, fmt.Errorf("secret of tokens: %w", err)
+	}
+	if o.pairs, err = c.Store.Secret(ctx, "pairwise", 32); err != nil {
+		return nil, fmt.Errorf("secret of pairwise subjects: %w", err)
 	}
 	if o.metadata, err = o.describe(); err != nil {
 		return nil, err

@@ -121,9 +121,13 @@ func (s secrets) GenerateAuthorizeCode(ctx context.Context, r fosite.Requester) 
 	return c, c, nil
 }
 
-func (s secrets) GenerateAccessToken(_ context.Context, r fosite.Requester) (string, string, error) {
-	granted := r.GetSession().(*session).grant.Scopes
-	t := s.opaque.make(accessPrefix, r.GetID(), maskOf(granted, r.GetGrantedScopes()))
+func (s secrets) GenerateAccessToken(ctx context.Context, r fosite.Requester) (string, string, error) {
+	w, g := working(ctx), r.GetSession().(*session).grant
+	if wantsJWT(w.client) {
+		t, err := s.signAccess(w.client, g, r.GetGrantedScopes(), s.accessUntil(g))
+		return t, t, err
+	}
+	t := s.opaque.make(accessPrefix, r.GetID(), maskOf(g.Scopes, r.GetGrantedScopes()))
 	return t, t, nil
 }
 

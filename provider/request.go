@@ -27,7 +27,7 @@ type authRequest struct {
 	scopes   []string
 	prompt   map[string]bool
 	maxAge   *time.Duration // nil: any; 0 asks for a new sign-in
-	subject  account.ID     // the only account that will do; "" for any
+	subject  account.ID     // the only person who will do, by the client's name for them; "" for anyone
 	second   bool           // two factors are wanted, by the client or by acr
 	claims   requestedClaims
 	arrived  time.Time // when it first came
@@ -40,7 +40,7 @@ type authRequest struct {
 var known = []string{
 	"client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "nonce",
 	"code_challenge", "code_challenge_method", "prompt", "max_age", "id_token_hint", "login_hint",
-	"ui_locales", "acr_values", "display", "claims", "claims_locales", "request", "request_uri", "registration",
+	"ui_locales", "acr_values", "display", "claims", "claims_locales", "resource", "request", "request_uri", "registration",
 }
 
 // parse checks an authorization request. If it fails a check, the request
@@ -87,10 +87,14 @@ func (o *oidc) read(ctx context.Context, req *authRequest, form url.Values) erro
 
 // flow returns the request as a login flow keeps it.
 func (req *authRequest) flow() flows.Request {
+	subject := req.subject
+	if pairwise(req.client) {
+		subject = "" // not to be turned back into an account; satisfied sees who came
+	}
 	return flows.Request{
 		Authorize: req.form.Encode(), Arrived: req.arrived,
 		Client: req.client.ID, ClientName: req.client.Name, Target: origin(req.redirect),
-		Locales: req.form.Get("ui_locales"), Hint: req.form.Get("login_hint"), Subject: req.subject,
+		Locales: req.form.Get("ui_locales"), Hint: req.form.Get("login_hint"), Subject: subject,
 		Second: req.second,
 	}
 }

@@ -25,18 +25,34 @@ func (o *oidc) revoke(w http.ResponseWriter, r *http.Request) error {
 	if token == "" {
 		return invalidRequest("token is missing")
 	}
-	id, _, ok := o.opaque.read(refreshPrefix, token)
-	if !ok {
-		id, _, ok = o.opaque.read(accessPrefix, token)
+	id, err := o.familyOf(token)
+	if err == nil && id != "" {
+		err = o.revokeGrant(r, client.ID, id)
 	}
-	if ok {
-		if err := o.revokeGrant(r, client.ID, id); err != nil {
-			return err
-		}
+	if err != nil {
+		return err
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusOK)
 	return nil
+}
+
+// familyOf names the grant of a token that we made, "" if we did not. A client's
+// own JWT has none that could end (RFC 7009 section 2.2.1).
+func (o *oidc) familyOf(token string) (string, error) {
+	for _, prefix := range []string{refreshPrefix, accessPrefix} {
+		if id, _, ok := o.opaque.read(prefix, token); ok {
+			return id, nil
+		}
+	}
+	t, err := o.readAccess(token)
+	switch {
+	case err != nil:
+		return "", nil
+	case t.own():
+		return "", bad("unsupported_token_type", "a client's own JWT ends by itself, within minutes")
+	}
+	return t.grantID(), nil
 }
 
 func (o *oidc) revokeGrant(r *http.Request, client, id string) error {

@@ -18,6 +18,7 @@ import (
 	"github.com/medximity/idp/flows/account"
 	"github.com/medximity/idp/flows/directory"
 	"github.com/medximity/idp/provider/keys"
+	"github.com/medximity/idp/provider/outgoing"
 	"github.com/medximity/idp/provider/store"
 )
 
@@ -73,8 +74,13 @@ func newRigOn(tb testing.TB, engine string) *rig {
 	if err != nil {
 		tb.Fatal(err)
 	}
+	client, err := outgoing.Client([]string{"127.0.0.0/8"}, fetchTimeout) // the apps of tests
+	if err != nil {
+		tb.Fatal(err)
+	}
 	g.oidc, err = oidcConfig{
-		Issuer: issuer, Store: g.flaky, Keys: ours, Directory: g.people, Now: g.st.Now,
+		Outgoing: client,
+		Issuer:   issuer, Store: g.flaky, Keys: ours, Directory: g.people, Now: g.st.Now,
 		Logger: slog.New(slog.DiscardHandler), Locales: []string{"en", "ko"}, Algorithms: ours.Algorithms(),
 		Session: func(*http.Request) (*store.Session, error) {
 			if g.session == nil {
@@ -170,6 +176,10 @@ func testClients() []store.Client {
 		with("odd:id+%", func(c *store.Client) { c.PKCEOptional = true; c.SecretHash = account.HashSecret("a:b%+ c") }),
 		with("careful", func(c *store.Client) { c.PKCEOptional, c.RequireMFA = true, true }),
 		with("mail", func(c *store.Client) { c.PKCEOptional = true; c.Scopes = []string{"openid", "email"} }),
+		with("api", func(c *store.Client) { c.Introspect, c.RedirectURIs = true, nil }),
+		with("robot", func(c *store.Client) {
+			c.GrantTypes, c.Scopes = []string{clientCredentials}, []string{"openid", "offline_access", "charts:read", "charts:write"}
+		}),
 	}
 }
 
@@ -198,7 +208,7 @@ func (g *rig) routes() {
 		}
 	})
 	for name, h := range map[string]func(http.ResponseWriter, *http.Request) error{"token": g.token,
-		"userinfo": g.oidc.userinfo, "revoke": g.oidc.revoke, "discovery": g.discovery, "jwks": g.jwks} {
+		"userinfo": g.oidc.userinfo, "revoke": g.oidc.revoke, "introspect": g.oidc.introspect, "discovery": g.discovery, "jwks": g.jwks} {
 		g.mux.Handle("/"+name, g.api(name, h))
 	}
 }

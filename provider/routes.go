@@ -53,6 +53,7 @@ func (p *Provider) routes() http.Handler {
 	mux.Handle("/jwks.json", o.api("jwks", o.jwks))
 	mux.Handle("/token", o.api("token", o.token))
 	mux.Handle("/userinfo", o.api("userinfo", o.userinfo))
+	mux.Handle("/introspect", o.api("introspect", o.introspect))
 	mux.Handle("/revoke", o.api("revoke", o.revoke))
 
 	return p.site.Outer(p.prefixed(p.Metrics.HTTP(mux)))

@@ -21,8 +21,8 @@ type rule func(context.Context, *authRequest) error
 // may go; then what is wrong with it.
 func (o *oidc) rules() []rule {
 	return []rule{
-		o.registered, mayRedirect, answerable, once, noObject, codeOnly, sized,
-		scoped, challenged, prompted, aged, classed, o.claimed, o.hinted, o.parsedBy,
+		o.registered, mayRedirect, answerable, once, noObject, codeOnly, ofAPerson, sized,
+		scoped, challenged, prompted, aged, classed, o.claimed, targeted, o.hinted, o.parsedBy,
 	}
 }
 
@@ -101,6 +101,15 @@ func codeOnly(_ context.Context, req *authRequest) error {
 		return invalidRequest("response_type is missing")
 	}
 	return bad("unsupported_response_type", "only response_type=code is supported")
+}
+
+// ofAPerson refuses clients that are registered for none of the grants by which
+// apps come to people's tokens.
+func ofAPerson(_ context.Context, req *authRequest) error {
+	if !slices.Contains(allowedGrants(req.client), "authorization_code") {
+		return bad("unauthorized_client", "the client may not have people signed in")
+	}
+	return nil
 }
 
 // longest bounds what would travel on in codes, tokens and flows.
@@ -267,6 +276,7 @@ type hint struct {
 	Subject  account.ID `json:"sub"`
 	Audience string     `json:"aud"`
 	Session  string     `json:"sid"`
+	Expires  int64      `json:"exp"` // none: signed userinfo
 }
 
 var errNotAHint = errors.New("an ID token of somebody else")
@@ -277,7 +287,7 @@ func (o *oidc) hintOf(token string) (*hint, error) {
 	if err := o.verify(token, h); err != nil {
 		return nil, err
 	}
-	if h.Issuer != o.issuer || h.Subject == "" {
+	if h.Issuer != o.issuer || h.Subject == "" || h.Expires == 0 {
 		return nil, errNotAHint
 	}
 	return h, nil

@@ -23,7 +23,7 @@ const (
 // the request itself led to satisfies prompt and max_age, but makes nobody else
 // of a person.
 func (o *oidc) satisfied(req *authRequest, s *store.Session) verdict {
-	right := s != nil && (req.subject == "" || req.subject == s.Account)
+	right := s != nil && (req.subject == "" || req.subject == o.subjectFor(req.client, s.Account))
 	fresh := right && o.fresh(req, s)
 	enough := right && (!req.second || s.ACR == flows.ACR2FA)
 	switch {

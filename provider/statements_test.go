@@ -53,7 +53,7 @@ func newSite(t testing.TB) *site {
 		t.Fatal(err)
 	}
 	secret := account.HashSecret("the secret of the app under test")
-	err = st.PutClient(t.Context(), store.Client{ID: "app", Name: "App", SecretHash: secret, Algorithm: "ES256",
+	err = st.PutClient(t.Context(), store.Client{ID: "app", Name: "App", SecretHash: secret, Algorithm: "ES256", Introspect: true, GrantTypes: GrantTypes(),
 		RedirectURIs: []string{"http://127.0.0.1:9/cb"}, Scopes: []string{"openid", "profile", "email", "offline_access"}}, "test")
 	if err != nil {
 		t.Fatal(err)
@@ -166,6 +166,26 @@ func (s *site) tokens(form url.Values) (access, refresh string) {
 	return a.Access, a.Refresh
 }
 
+// introspects asks about a token that must be live.
+func (s *site) introspects(token string) {
+	s.t.Helper()
+	req, err := http.NewRequest(http.MethodPost, s.URL+"/introspect", strings.NewReader(url.Values{"token": {token}}.Encode()))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.SetBasicAuth("app", "the+secret+of+the+app+under+test")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var a struct{ Active bool }
+	if err := json.NewDecoder(resp.Body).Decode(&a); err != nil || !a.Active {
+		s.t.Fatalf("%s: %+v %v", resp.Status, a, err)
+	}
+}
+
 func codeForm(code string) url.Values {
 	return url.Values{"grant_type": {"authorization_code"}, "code": {code},
 		"redirect_uri": {"http://127.0.0.1:9/cb"}, "code_verifier": {verifier}}
@@ -196,6 +216,8 @@ func TestStatements(t *testing.T) {
 				t.Fatal(resp, err)
 			}
 		}},
+		{"introspection", 1, func() { s.introspects(access) }},
+		{"client credentials", 1, func() { s.tokens(url.Values{"grant_type": {clientCredentials}}) }},
 		{"refresh", 3, func() { s.tokens(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refresh}}) }},
 		{"discovery", 0, func() {
 			if _, err := http.Get(s.URL + "/.well-known/openid-configuration"); err != nil {

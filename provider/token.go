@@ -11,11 +11,14 @@ import (
 )
 
 // token is the token endpoint (RFC 6749 section 3.2): codes and refresh tokens
-// against tokens.
+// against tokens, and clients' own.
 func (o *oidc) token(w http.ResponseWriter, r *http.Request) error {
 	form, err := body(r)
 	if err != nil {
 		return err
+	}
+	if form.Get("grant_type") == clientCredentials {
+		return o.clientToken(w, r, form)
 	}
 	if err := complete(form); err != nil {
 		return err
@@ -49,7 +52,7 @@ func complete(form map[string][]string) error {
 	}
 	need, ok := needs[grant]
 	if !ok {
-		return bad("unsupported_grant_type", "grant_type is authorization_code or refresh_token")
+		return bad("unsupported_grant_type", "grant_type is authorization_code, refresh_token or client_credentials")
 	}
 	if strings.Join(form[need], "") == "" {
 		return invalidRequest(need + " is missing")
@@ -58,9 +61,17 @@ func complete(form map[string][]string) error {
 }
 
 // admit does what has to be done between reading a request and granting it, and
-// before anything is used up: narrow the scopes, and look the person up where
-// the answer depends on them.
+// before anything is used up: settle the resource and the subject, narrow the scopes, and look
+// the person up where the answer depends on them.
 func (o *oidc) admit(ctx context.Context, w *work, req *fosite.AccessRequest) error {
+	if err := w.target(); err != nil {
+		return err
+	}
+	if w.code != nil && pairwise(w.client) {
+		has := requestedBy(w.grant)
+		has.Pairwise = o.subjectFor(w.client, w.grant.Account)
+		w.grant.Requested = has.String()
+	}
 	refresh := w.code == nil
 	if refresh {
 		if err := narrow(req, w.form.Get("scope")); err != nil {

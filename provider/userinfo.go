@@ -1,12 +1,14 @@
 package provider
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
 
-	"github.com/medximity/idp/flows/account"
 	"github.com/medximity/idp/provider/store"
 )
 
@@ -17,34 +19,50 @@ func (o *oidc) userinfo(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	_, mask, ok := o.opaque.read(accessPrefix, token)
-	if !ok {
-		return invalidToken()
-	}
-	g, person, err := o.Store.GrantByAccess(r.Context(), account.HashSecret(token))
+	a, err := o.accessOf(r.Context(), token)
 	if errors.Is(err, store.ErrGone) {
 		return invalidToken()
 	}
 	if err != nil {
 		return err
 	}
-	scopes := masked(g.Scopes, mask)
-	if !slices.Contains(scopes, scopeOpenID) {
+	if a.person == nil {
+		return invalidToken() // a client's own: it names nobody
+	}
+	if !slices.Contains(a.scopes, scopeOpenID) {
 		return &oauthError{Code: "insufficient_scope", Description: "the token was not granted openid",
 			Status: http.StatusForbidden, Challenge: "Bearer"}
 	}
-	if person == nil { // of another directory than the built-in one
-		if person, err = o.person(r.Context(), g.Account); err != nil {
-			return err
-		}
+	names := append(requestedBy(a.grant).Userinfo, claimNames(a.scopes)...)
+	claims := claimsOf(a.person, names)
+	claims["sub"] = whose(a.grant)
+	return o.tell(w, r, a.grant.Client, claims)
+}
+
+// tell answers in JSON, or signed for a client that is registered to have it so
+// (OIDC Core section 5.3.2).
+func (o *oidc) tell(w http.ResponseWriter, r *http.Request, client string, claims map[string]any) error {
+	c, err := o.client(r.Context(), client)
+	if err != nil {
+		return err
 	}
-	if person == nil || person.Disabled {
-		return invalidToken()
+	if c == nil || c.UserinfoAlgorithm == "" {
+		return answerJSON(w, http.StatusOK, claims)
 	}
-	names := append(requestedBy(g).Userinfo, claimNames(scopes)...)
-	claims := claimsOf(person, names)
-	claims["sub"] = g.Account
-	return answerJSON(w, http.StatusOK, claims)
+	claims["iss"], claims["aud"] = o.issuer, c.ID
+	payload, err := json.Marshal(claims)
+	if err != nil {
+		return err
+	}
+	signed, err := o.Keys.Sign(c.UserinfoAlgorithm, payload)
+	if err != nil {
+		return fmt.Errorf("sign userinfo: %w", err)
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/jwt")
+	h.Set("Cache-Control", "no-store")
+	_, _ = io.WriteString(w, signed) // the client is gone if this fails
+	return nil
 }
 
 func invalidToken() error {

@@ -246,10 +246,17 @@ func TestDiscovery(t *testing.T) {
 	doc := decode(t, w)
 	want := map[string]any{"issuer": testIssuer, "authorization_endpoint": testIssuer + "/authorize",
 		"token_endpoint": testIssuer + "/token", "userinfo_endpoint": testIssuer + "/userinfo",
-		"revocation_endpoint": testIssuer + "/revoke", "jwks_uri": testIssuer + "/jwks.json",
-		"end_session_endpoint":          testIssuer + "/end-session",
-		"frontchannel_logout_supported": true, "frontchannel_logout_session_supported": true,
+		"revocation_endpoint": testIssuer + "/revoke", "introspection_endpoint": testIssuer + "/introspect",
+		"introspection_endpoint_auth_methods_supported":    []any{"client_secret_basic", "client_secret_post", "private_key_jwt"},
+		"userinfo_signing_alg_values_supported":            []any{"RS256", "ES256", "EdDSA", "PS256"},
+		"subject_types_supported":                          []any{"public", "pairwise"},
+		"token_endpoint_auth_methods_supported":            []any{"client_secret_basic", "client_secret_post", "private_key_jwt", "none"},
+		"token_endpoint_auth_signing_alg_values_supported": []any{"RS256", "ES256", "EdDSA", "PS256"},
+		"end_session_endpoint":                             testIssuer + "/end-session",
+		"frontchannel_logout_supported":                    true, "frontchannel_logout_session_supported": true,
 		"backchannel_logout_supported": true, "backchannel_logout_session_supported": true,
+		"jwks_uri":                 testIssuer + "/jwks.json",
+		"grant_types_supported":    []any{"authorization_code", "refresh_token", "client_credentials"},
 		"response_types_supported": []any{"code"}, "request_uri_parameter_supported": false,
 		"code_challenge_methods_supported":               []any{"S256"},
 		"authorization_response_iss_parameter_supported": true,
@@ -259,7 +266,7 @@ func TestDiscovery(t *testing.T) {
 			t.Error(k, diff)
 		}
 	}
-	for _, absent := range []string{"introspection_endpoint", "registration_endpoint",
+	for _, absent := range []string{"registration_endpoint",
 		"pushed_authorization_request_endpoint", "check_session_iframe"} {
 		if doc[absent] != nil {
 			t.Error(absent, "is advertised and not wired")
@@ -288,5 +295,35 @@ func TestCORS(t *testing.T) {
 	}
 	if h := g.get(ask()).Header(); h.Get("Access-Control-Allow-Origin") != "" {
 		t.Error("/authorize:", h)
+	}
+}
+
+// OIDC Core section 5.3.2: as a JWT, and only for who is registered so.
+func TestSignedUserinfo(t *testing.T) {
+	g := newRig(t)
+	for _, alg := range g.Algorithms {
+		g.change("web", func(c *store.Client) { c.UserinfoAlgorithm = alg })
+		r := httptest.NewRequest("GET", "/userinfo", nil)
+		r.Header.Set("Authorization", "Bearer "+g.tokens("scope", "openid email")["access_token"].(string))
+		var w *httptest.ResponseRecorder
+		ran := g.statements(func() { w = g.do(r) })
+		if diff := cmp.Diff([]string{"GrantByAccess"}, ran); diff != "" {
+			t.Error(diff)
+		}
+		if h := w.Header(); w.Code != 200 || h.Get("Content-Type") != "application/jwt" || h.Get("Cache-Control") != "no-store" {
+			t.Fatal(w.Code, h)
+		}
+		header, _ := payloadOf(t, w.Body.String())
+		want := map[string]any{"iss": testIssuer, "aud": "web", "sub": "ann-id", "email": "ann@example.com", "email_verified": true}
+		if diff := cmp.Diff(want, g.claims(w.Body.String())); diff != "" || header["alg"] != alg {
+			t.Error(header, diff)
+		}
+		// It is no ID token.
+		if q := answered(t, g.get(ask("id_token_hint", w.Body.String()))); q.Get("error") != "invalid_request" {
+			t.Error("a hint:", q)
+		}
+	}
+	if status, body := g.userinfo("garbage"); status != 401 || body["error"] != "invalid_token" {
+		t.Error("an error is JSON all the same:", status, body)
 	}
 }

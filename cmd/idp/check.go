@@ -93,7 +93,9 @@ func (c *Config) checkClients(p *problems) {
 		switch {
 		case cl.Public && cl.Secret != "":
 			p.add(key("secret"), errors.New("a public app has none"))
-		case !cl.Public && len(cl.Secret) < 32:
+		case cl.signs() && cl.Secret != "":
+			p.add(key("secret"), errors.New("an app with private_key_jwt has none"))
+		case !cl.Public && !cl.signs() && len(cl.Secret) < 32:
 			p.add(key("secret"), errors.New("needs 32 characters or more: openssl rand -base64 32"))
 		}
 		if !slices.Contains([]string{"", "required", "optional"}, cl.PKCE) {

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -41,10 +43,16 @@ func clientAdd() *cobra.Command {
 			if c.ID = "app-" + strings.ToLower(account.NewSecret()[:10]); len(args) > 0 {
 				c.ID = args[0]
 			}
+			if err := c.readJWKS(cmd); err != nil {
+				return err
+			}
 			return clientStore(ctx, cmd, st, c)
 		})
 	f := cmd.Flags()
 	f.StringVar(&c.Name, "name", "", "what people see; default the ID")
+	f.StringArrayVar(&c.AuthMethods, "auth-method", nil, "how it authenticates; repeat for more; default by a secret, client_secret_basic and client_secret_post")
+	f.String("jwks-file", "", "its public keys for private_key_jwt, a JWK set in a file")
+	f.StringVar(&c.JWKSURI, "jwks-uri", "", "where its public keys for private_key_jwt are")
 	f.StringArrayVar(&c.RedirectURIs, "redirect-uri", nil, "where answers may go; repeat for more")
 	f.StringArrayVar(&c.PostLogoutURIs, "post-logout-redirect-uri", nil, "where people may go after signing out; repeat for more")
 	f.StringVar(&c.BackchannelLogoutURI, "backchannel-logout-uri", "", "where it is told that a session is over")
@@ -52,11 +60,19 @@ func clientAdd() *cobra.Command {
 	f.StringVar(&c.FrontchannelLogoutURI, "frontchannel-logout-uri", "", "what the page of whoever signed out loads, to say so")
 	f.BoolVar(&c.FrontchannelLogoutSession, "frontchannel-logout-session-required", false, "it needs to know which session")
 	f.BoolVar(&c.Public, "public", false, "an app in a browser or on a phone: no secret")
+	f.StringArrayVar(&c.GrantTypes, "grant-type", nil, "how it may come to tokens; repeat for more; default authorization_code and refresh_token")
+	f.StringArrayVar(&c.Scopes, "scope", nil, "what it may ask for; repeat for more; default the standard scopes")
 	f.StringVar(&c.PKCE, "pkce", "required", "required or optional")
 	f.StringVar(&c.Algorithm, "alg", "", "algorithm of its ID tokens; default RS256")
+	f.StringVar(&c.SubjectType, "subject-type", "public", "public or pairwise")
+	f.StringVar(&c.SectorIdentifier, "sector-identifier", "", "the host that apps of one sector share; default that of the redirect URIs")
+	f.StringVar(&c.UserinfoAlgorithm, "userinfo-alg", "", "have userinfo signed, by this algorithm")
+	f.StringVar(&c.AccessTokenFormat, "access-token-format", "opaque", "opaque or jwt")
+	f.StringArrayVar(&c.Audiences, "audience", nil, "a resource server that its tokens may be for, the default first; repeat for more")
 	f.BoolVar(&c.ClaimsInIDToken, "claims-in-id-token", false, "put claims into the ID token too, for brokers")
 	f.BoolVar(&c.RequireMFA, "require-mfa", false, "its people sign in with two factors")
 	f.BoolVar(&c.ThirdParty, "third-party", false, "others run it: people are asked what it may see")
+	f.BoolVar(&c.Introspect, "introspect", false, "a resource server: it may ask about the tokens of every app")
 	return cmd
 }
 
@@ -69,7 +85,7 @@ func clientStore(ctx context.Context, cmd *cobra.Command, st *store.Store, c Cli
 		return errors.Join(err, fmt.Errorf("there is an app %s already", c.ID))
 	}
 	secret := ""
-	if !c.Public {
+	if !c.Public && !c.signs() {
 		secret = account.NewSecret()
 	}
 	c.Secret = Secret(secret)
@@ -120,6 +136,8 @@ func clientRotate(ctx context.Context, cmd *cobra.Command, st *store.Store, args
 		return fmt.Errorf("%s is in the configuration: change its secret there", c.ID)
 	case c.Public:
 		return fmt.Errorf("%s is public: it has no secret", c.ID)
+	case slices.Contains(c.AuthMethods, privateKeyJWT):
+		return fmt.Errorf("%s signs assertions: it has no secret", c.ID)
 	}
 	secret := account.NewSecret()
 	changed := *c // the store's copy is shared
@@ -158,15 +176,30 @@ type registration struct{ store.Client }
 func (c ClientConfig) client() registration {
 	sc := store.Client{
 		ID: c.ID, Name: c.Name, Public: c.Public, RedirectURIs: c.RedirectURIs, PostLogoutURIs: c.PostLogoutURIs,
-		AuthMethods: []string{"client_secret_basic", "client_secret_post"}, PKCEOptional: c.PKCE == "optional" && !c.Public,
+		AuthMethods: c.AuthMethods, JWKSURI: c.JWKSURI, PKCEOptional: c.PKCE == "optional" && !c.Public,
 		Algorithm: c.Algorithm, Scopes: c.Scopes, ClaimsInIDToken: c.ClaimsInIDToken,
 		RequireMFA: c.RequireMFA, ThirdParty: c.ThirdParty,
 		BackchannelLogoutURI:     c.BackchannelLogoutURI,
 		BackchannelLogoutSession: c.BackchannelLogoutSession,
 		FrontchannelLogoutURI:    c.FrontchannelLogoutURI, FrontchannelLogoutSession: c.FrontchannelLogoutSession,
+		Introspect: c.Introspect, GrantTypes: c.GrantTypes,
+		AccessTokenFormat: c.AccessTokenFormat, Audiences: c.Audiences, UserinfoAlgorithm: c.UserinfoAlgorithm,
+		SubjectType: c.SubjectType, Sector: c.SectorIdentifier,
 	}
 	or(&sc.Name, sc.ID)
 	or(&sc.Algorithm, "RS256")
+	if sc.SubjectType == "public" {
+		sc.SubjectType = ""
+	}
+	if sc.AccessTokenFormat == "opaque" {
+		sc.AccessTokenFormat = "" // the default, however it is spelt
+	}
+	if len(sc.AuthMethods) == 0 {
+		sc.AuthMethods = []string{"client_secret_basic", "client_secret_post"}
+	}
+	if len(c.JWKS) > 0 {
+		sc.JWKS, _ = json.Marshal(c.JWKS) // as it was decoded: cannot fail
+	}
 	if c.Public {
 		sc.AuthMethods = []string{"none"}
 	} else if c.Secret != "" {
@@ -194,7 +227,12 @@ func (r registration) problems() []problem {
 	if !clientID.MatchString(r.ID) {
 		say("id", errors.New("needs 1 to 100 letters, digits or ._~-"))
 	}
-	if len(r.RedirectURIs) == 0 {
+	if r.Introspect && r.Public {
+		say("introspect", errors.New("a public app cannot: whoever knows its name could ask"))
+	}
+	r.checkAuthentication(say)
+	say("grant_types", r.checkGrants())
+	if len(r.RedirectURIs) == 0 && r.needsRedirect() {
 		say("redirect_uris", errors.New("needs at least one: --redirect-uri"))
 	}
 	for _, uri := range r.RedirectURIs {
@@ -218,5 +256,21 @@ func (r registration) problems() []problem {
 		}
 	}
 	say("algorithm", checkAlgorithm(r.Algorithm))
+	switch r.SubjectType {
+	case "":
+	case "pairwise":
+		say("sector_identifier", provider.CheckSector(&r.Client))
+	default:
+		say("subject_type", fmt.Errorf("%q is neither public nor pairwise", r.SubjectType))
+	}
+	if r.UserinfoAlgorithm != "" {
+		say("userinfo_signed_response_alg", checkAlgorithm(r.UserinfoAlgorithm))
+	}
+	if r.AccessTokenFormat != "" && r.AccessTokenFormat != "jwt" {
+		say("access_token_format", fmt.Errorf("%q is neither opaque nor jwt", r.AccessTokenFormat))
+	}
+	for _, uri := range r.Audiences {
+		say("audiences", checkAudience(uri))
+	}
 	return out
 }

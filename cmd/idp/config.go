@@ -127,6 +127,15 @@ type ClientConfig struct {
 	SecretFile string `koanf:"secret_file"`
 	// Public apps (in a browser, on a phone) have no secret. Default false.
 	Public bool `koanf:"public"`
+	// AuthMethods are how a confidential app authenticates: by its secret, or by
+	// private_key_jwt alone, which needs JWKS or JWKSURI and no secret. Default
+	// client_secret_basic and client_secret_post.
+	AuthMethods []string `koanf:"auth_methods"`
+	// JWKS are the public keys of private_key_jwt, as a JWK set.
+	JWKS map[string]any `koanf:"jwks"`
+	// JWKSURI is where they are instead: fetched, kept for an hour, and fetched
+	// again where one is not known.
+	JWKSURI string `koanf:"jwks_uri"`
 	// RedirectURIs are where answers may go, compared byte for byte; only a
 	// loopback URI without a port stands for every port. At least one.
 	RedirectURIs []string `koanf:"redirect_uris"`
@@ -142,10 +151,31 @@ type ClientConfig struct {
 	// redirect URI. Default none; session_required as above.
 	FrontchannelLogoutURI     string `koanf:"frontchannel_logout_uri"`
 	FrontchannelLogoutSession bool   `koanf:"frontchannel_logout_session_required"`
+	// GrantTypes are how it may come to tokens: authorization_code and
+	// refresh_token for people, client_credentials for itself, which no public
+	// app can have. Default the first two.
+	GrantTypes []string `koanf:"grant_types"`
 	// PKCE is required or optional. Default required; public: always.
 	PKCE string `koanf:"pkce"`
 	// Algorithm signs its ID tokens. Default RS256.
 	Algorithm string `koanf:"algorithm"`
+	// SubjectType is public, or pairwise: it knows people by names that no app
+	// of another sector knows. Change it only before anybody has signed in.
+	// Default public.
+	SubjectType string `koanf:"subject_type"`
+	// SectorIdentifier is the host that apps of one sector share. Default the
+	// one to which all redirect URIs lead.
+	SectorIdentifier string `koanf:"sector_identifier"`
+	// UserinfoAlgorithm has userinfo answer as a JWT, signed by it. Default none.
+	UserinfoAlgorithm string `koanf:"userinfo_signed_response_alg"`
+	// AccessTokenFormat is opaque, or jwt (RFC 9068) for resource servers that
+	// read tokens themselves: revocation reaches those only when they expire.
+	// Default opaque.
+	AccessTokenFormat string `koanf:"access_token_format"`
+	// Audiences are the resource servers, by absolute URI, for which it may ask
+	// tokens by the resource parameter (RFC 8707). The first is the default;
+	// without any it is the issuer.
+	Audiences []string `koanf:"audiences"`
 	// Scopes are those it may ask for. Default the standard ones.
 	Scopes []string `koanf:"scopes"`
 	// ClaimsInIDToken puts the claims of the scopes into the ID token too, for
@@ -157,6 +187,9 @@ type ClientConfig struct {
 	// ThirdParty apps are run by others: people are asked once what they may
 	// see, and can take it back. Default false.
 	ThirdParty bool `koanf:"third_party"`
+	// Introspect lets it ask what tokens stand for, those of other apps too: it
+	// is a resource server. It then needs no redirect URI. Default false.
+	Introspect bool `koanf:"introspect"`
 }
 
 // fill puts defaults where nothing was said.

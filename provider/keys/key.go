@@ -13,7 +13,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/big"
 
 	"github.com/go-jose/go-jose/v4"
 
@@ -70,35 +69,30 @@ func parse(row store.SigningKey) (*key, error) {
 		return nil, err
 	}
 	signer, ok := private.(crypto.Signer)
-	if !ok || !fits(row.Algorithm, signer) {
+	if !ok || !Fits(row.Algorithm, signer.Public()) {
 		return nil, fmt.Errorf("a %T cannot sign %s", private, row.Algorithm)
 	}
-	h, err := headerOf(row, "JWT")
-	return &key{row, signer, h}, err
+	k := &key{SigningKey: row, signer: signer}
+	k.header, err = k.headerOf(typeJWT)
+	return k, err
 }
 
-func headerOf(row store.SigningKey, typ string) (string, error) {
-	h, err := json.Marshal(header{Algorithm: row.Algorithm, KeyID: row.ID, Type: typ})
+func (k *key) headerOf(typ string) (string, error) {
+	h, err := json.Marshal(header{Algorithm: k.Algorithm, KeyID: k.ID, Type: typ})
 	return base64.RawURLEncoding.EncodeToString(h) + ".", err
 }
 
-func fits(alg string, s crypto.Signer) bool {
-	switch s := s.(type) {
-	case *rsa.PrivateKey:
-		return (alg == "RS256" || alg == "PS256") && s.N.BitLen() >= rsaBits
-	case *ecdsa.PrivateKey:
-		return alg == "ES256" && s.Curve == elliptic.P256()
-	case ed25519.PrivateKey:
-		return alg == "EdDSA"
-	}
-	return false
-}
-
 // sign returns the compact JWS of a payload.
-func (k *key) sign(header string, payload []byte) (string, error) {
+func (k *key) sign(typ string, payload []byte) (string, error) {
+	h, err := k.header, error(nil)
+	if typ != typeJWT {
+		if h, err = k.headerOf(typ); err != nil {
+			return "", err
+		}
+	}
 	enc := base64.RawURLEncoding
-	b := make([]byte, 0, len(header)+enc.EncodedLen(len(payload))+1+enc.EncodedLen(rsaBits/8))
-	b = append(b, header...)
+	b := make([]byte, 0, len(h)+enc.EncodedLen(len(payload))+1+enc.EncodedLen(rsaBits/8))
+	b = append(b, h...)
 	b = enc.AppendEncode(b, payload)
 	signature, err := k.signature(b)
 	if err != nil {
@@ -133,20 +127,7 @@ func (k *key) signature(message []byte) ([]byte, error) {
 
 // verifies reports whether the signature is this key's.
 func (k *key) verifies(message, signature []byte) bool {
-	sum := sha256.Sum256(message)
-	switch pub := k.signer.Public().(type) {
-	case *rsa.PublicKey:
-		if k.Algorithm == "PS256" {
-			return rsa.VerifyPSS(pub, crypto.SHA256, sum[:], signature, pss()) == nil
-		}
-		return rsa.VerifyPKCS1v15(pub, crypto.SHA256, sum[:], signature) == nil
-	case *ecdsa.PublicKey:
-		return len(signature) == 64 && ecdsa.Verify(pub, sum[:],
-			new(big.Int).SetBytes(signature[:32]), new(big.Int).SetBytes(signature[32:]))
-	case ed25519.PublicKey:
-		return ed25519.Verify(pub, message, signature)
-	}
-	return false
+	return Verifies(k.Algorithm, k.signer.Public(), message, signature)
 }
 
 // pss has a salt as long as the hash (RFC 7518 section 3.5).

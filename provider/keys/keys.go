@@ -93,24 +93,17 @@ func (k *Keys) Algorithms() []string { return algorithms() }
 // Sign returns a compact JWS of the payload (RFC 7515 section 7.1), by the key
 // that signs now, with its kid and typ JWT in the header.
 func (k *Keys) Sign(alg string, payload []byte) (string, error) {
-	return k.SignAs("JWT", alg, payload)
+	return k.SignAs(typeJWT, alg, payload)
 }
 
-// SignAs is Sign with another typ, for tokens that must not be taken for those
-// (RFC 8725 section 3.11). Verify refuses them.
+// SignAs is Sign for a token of another kind, which typ in the header names: it
+// keeps one from being taken for another (RFC 8725 section 3.11).
 func (k *Keys) SignAs(typ, alg string, payload []byte) (string, error) {
 	key := k.now().signer(alg, k.store.Now())
 	if key == nil {
 		return "", fmt.Errorf("keys: nothing signs %q", alg)
 	}
-	if typ == "JWT" {
-		return key.sign(key.header, payload)
-	}
-	h, err := headerOf(key.SigningKey, typ)
-	if err != nil {
-		return "", err
-	}
-	return key.sign(h, payload)
+	return key.sign(typ, payload)
 }
 
 // ErrNotOurs means that a token was not signed by a key of ours.
@@ -119,7 +112,10 @@ var ErrNotOurs = errors.New("keys: not a token that we signed")
 // Verify returns the payload of a token that we signed, or ErrNotOurs. Keys
 // that are published no more still verify for a month: an old ID token is a
 // good hint. It judges the signature alone, not the time nor for whom it is.
-func (k *Keys) Verify(token string) ([]byte, error) { return k.now().verify(token) }
+func (k *Keys) Verify(token string) ([]byte, error) { return k.now().verify(typeJWT, token) }
+
+// VerifyAs is Verify for what SignAs signed, if it was with the same typ.
+func (k *Keys) VerifyAs(typ, token string) ([]byte, error) { return k.now().verify(typ, token) }
 
 // JWKS returns the public keys as a JWK set (RFC 7517 section 5). The bytes
 // are shared and must not be changed.

@@ -358,3 +358,23 @@ func BenchmarkVerify(b *testing.B) {
 		})
 	}
 }
+
+// A token of one kind is none of another.
+func TestTyp(t *testing.T) {
+	k := replica(t, newClocked(t))
+	for _, alg := range algorithms() {
+		access, err := k.SignAs("at+jwt", alg, []byte(`{}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if payload, err := k.VerifyAs("at+jwt", access); err != nil || string(payload) != `{}` {
+			t.Errorf("%s: %q %v", alg, payload, err)
+		}
+		if _, err := k.Verify(access); !errors.Is(err, ErrNotOurs) {
+			t.Errorf("%s: an access token passes for a JWT: %v", alg, err)
+		}
+		if _, err := k.VerifyAs("at+jwt", sign(t, k, alg)); !errors.Is(err, ErrNotOurs) {
+			t.Errorf("%s: a JWT passes for an access token: %v", alg, err)
+		}
+	}
+}

@@ -64,6 +64,9 @@ func (s *set) signer(alg string, now time.Time) (signer *key) {
 	return signer
 }
 
+// typeJWT is the typ of what has none of its own.
+const typeJWT = "JWT"
+
 // header is the protected header of a JWS, as far as we write and read it.
 type header struct {
 	Algorithm string          `json:"alg"`
@@ -74,7 +77,7 @@ type header struct {
 
 // verify judges a compact JWS. The algorithm is the key's and nobody's choice
 // (RFC 8725 section 3.1), so "none" and HMAC by a public key have no way in.
-func (s *set) verify(token string) ([]byte, error) {
+func (s *set) verify(typ, token string) ([]byte, error) {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
 		return nil, ErrNotOurs
@@ -94,7 +97,7 @@ func (s *set) verify(token string) ([]byte, error) {
 	k := s.keys[h.KeyID]
 	// RFC 7515 section 4.1.11: we understand no extension, so none may be
 	// critical. typ keeps tokens of other kinds apart (RFC 8725 section 3.11).
-	if k == nil || k.distrusted() || h.Algorithm != k.Algorithm || h.Type != "JWT" || h.Critical != nil {
+	if k == nil || k.distrusted() || h.Algorithm != k.Algorithm || h.Type != typ || h.Critical != nil {
 		return nil, ErrNotOurs
 	}
 	if !k.verifies([]byte(parts[0]+"."+parts[1]), decoded[2]) {

@@ -50,7 +50,7 @@ func New() *Metrics {
 			"Requests to the protocol's endpoints, by how they were answered.",
 			endpoints(), oidcErrors()),
 		tokensIssued: f.counter("tokens_issued_total", "Answers with tokens, by what they were given for.",
-			label{"grant", []string{"authorization_code", "refresh_token"}}),
+			label{"grant", []string{"authorization_code", "refresh_token", "client_credentials"}}),
 		limited: f.counter("rate_limited_requests_total", "Requests refused for their number.",
 			label{"limiter", []string{"source", "account", "hashing"}}),
 		mailDeliveries: f.counter("mail_deliveries_total", "Attempts to send a mail.",
@@ -138,7 +138,7 @@ func flowKinds() label  { return label{"flow", []string{"login", "stepup", "enro
 func hashOps() []string { return []string{"hash", "verify"} }
 
 func endpoints() label {
-	return label{"endpoint", []string{"authorize", "token", "userinfo", "revoke", "end_session", "discovery", "jwks"}}
+	return label{"endpoint", []string{"authorize", "token", "userinfo", "introspect", "revoke", "end_session", "discovery", "jwks"}}
 }
 
 // oidcErrors are the codes that we answer with (RFC 6749 sections 4.1.2.1 and
@@ -146,7 +146,7 @@ func endpoints() label {
 func oidcErrors() label {
 	return label{"error", []string{"none", "access_denied", "account_selection_required",
 		"consent_required", "insufficient_scope", "interaction_required", "invalid_client",
-		"invalid_grant", "invalid_request", "invalid_scope", "invalid_token",
+		"invalid_grant", "invalid_request", "invalid_scope", "invalid_target", "invalid_token",
 		"login_required", "request_not_supported", "request_uri_not_supported",
 		"registration_not_supported", "server_error", "temporarily_unavailable", "unauthorized_client",
 		"unmet_authentication_requirements", "unsupported_grant_type", "unsupported_response_type",

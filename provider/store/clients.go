@@ -23,16 +23,25 @@ type Client struct {
 	SecretHash []byte `json:"-"` // SHA-256 of a random secret; nil for a public client
 	FromConfig bool   `json:"-"` // kept by the configuration file, not by commands
 
-	Public          bool     `json:"public,omitempty"` // it has no secret to keep (RFC 6749 section 2.1)
-	RedirectURIs    []string `json:"redirect_uris,omitempty"`
-	PostLogoutURIs  []string `json:"post_logout_redirect_uris,omitempty"`
-	AuthMethods     []string `json:"auth_methods,omitempty"`
-	PKCEOptional    bool     `json:"pkce_optional,omitempty"`
-	Algorithm       string   `json:"algorithm,omitempty"` // of ID tokens; "" is RS256
-	Scopes          []string `json:"scopes,omitempty"`    // "" are the standard ones
-	ClaimsInIDToken bool     `json:"claims_in_id_token,omitempty"`
-	RequireMFA      bool     `json:"require_mfa,omitempty"` // its people sign in with two factors
-	ThirdParty      bool     `json:"third_party,omitempty"` // others run it: people are asked what it may see
+	Public            bool            `json:"public,omitempty"` // it has no secret to keep (RFC 6749 section 2.1)
+	RedirectURIs      []string        `json:"redirect_uris,omitempty"`
+	PostLogoutURIs    []string        `json:"post_logout_redirect_uris,omitempty"`
+	AuthMethods       []string        `json:"auth_methods,omitempty"`
+	GrantTypes        []string        `json:"grant_types,omitempty"` // none are those of people: code and refresh
+	JWKS              json.RawMessage `json:"jwks,omitempty"`        // of private_key_jwt: its public keys,
+	JWKSURI           string          `json:"jwks_uri,omitempty"`    // or where they are
+	PKCEOptional      bool            `json:"pkce_optional,omitempty"`
+	Algorithm         string          `json:"algorithm,omitempty"`           // of ID tokens; "" is RS256
+	SubjectType       string          `json:"subject_type,omitempty"`        // "pairwise"; "" is public
+	Sector            string          `json:"sector_identifier,omitempty"`   // "" is the host of its redirect URIs
+	UserinfoAlgorithm string          `json:"userinfo_algorithm,omitempty"`  // of signed userinfo; "" is plain JSON
+	AccessTokenFormat string          `json:"access_token_format,omitempty"` // "jwt" (RFC 9068); "" is opaque
+	Audiences         []string        `json:"audiences,omitempty"`           // resources it may name (RFC 8707), the default first
+	Scopes            []string        `json:"scopes,omitempty"`              // "" are the standard ones
+	ClaimsInIDToken   bool            `json:"claims_in_id_token,omitempty"`
+	RequireMFA        bool            `json:"require_mfa,omitempty"` // its people sign in with two factors
+	Introspect        bool            `json:"introspect,omitempty"`  // it may ask about the tokens of every client
+	ThirdParty        bool            `json:"third_party,omitempty"` // others run it: people are asked what it may see
 
 	// Where it is told that a session is over (OpenID Connect Back-Channel Logout
 	// 1.0 section 2.2). It is told which one whether it needs to know or not.

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,7 +27,7 @@ var (
 type Grant struct {
 	ID        string
 	Client    string
-	Account   account.ID
+	Account   account.ID // "" where the client asked for itself
 	Practice  account.PracticeID
 	Epoch     int64  // of the account's proofs, when the session was made
 	Session   []byte // the ID of the session it came from
@@ -35,7 +36,7 @@ type Grant struct {
 	AuthTime  time.Time
 	Methods   []string // RFC 8176
 	ACR       string
-	Requested string // the claims parameter
+	Requested string // the claims parameter, and the resource
 	Asks      bool   // the client needs the person's consent; of a redemption only
 
 	CreatedAt    time.Time
@@ -85,9 +86,22 @@ func (s *Store) RedeemCode(ctx context.Context, g *Grant, code []byte, t Tokens)
 	return ErrReplayed
 }
 
+// AddClientGrant keeps a token that a client was given for itself (RFC 6749
+// section 4.4), of which the grant names no account. It is one statement.
+func (s *Store) AddClientGrant(ctx context.Context, g Grant, access []byte) error {
+	err := s.w.AddClientGrant(ctx, db.AddClientGrantParams{
+		ID: g.ID, Client: g.Client, Session: []byte{}, AccessHash: access,
+		Scopes: strings.Join(g.Scopes, " "), Requested: g.Requested, CreatedAt: micros(g.CreatedAt), AccessUntil: micros(g.AccessUntil),
+	})
+	if err != nil {
+		return fmt.Errorf("store: client's token: %w", err)
+	}
+	return nil
+}
+
 // GrantByAccess returns the grant of a live access token and whose it is, in
 // one statement. The entry is nil for an account of another directory than the
-// built-in one. Anything but a live token is ErrGone.
+// built-in one, and where there is no account. Anything but a live token is ErrGone.
 func (s *Store) GrantByAccess(ctx context.Context, access []byte) (*Grant, *directory.Entry, error) {
 	r, err := s.q.GrantByAccess(ctx, db.GrantByAccessParams{AccessHash: access, Now: micros(s.Now())})
 	if missing(err) {
@@ -166,7 +180,7 @@ func (s *Store) RevokeGrant(ctx context.Context, id string, reason account.Reaso
 		if err != nil {
 			return fmt.Errorf("store: revoke: %w", err)
 		}
-		t.tell(account.Event{Kind: account.GrantRevoked, Subject: r.Account,
+		t.tell(account.Event{Kind: account.GrantRevoked, Subject: cmp.Or(r.Account, r.Client),
 			Practice: account.PracticeID(r.Practice), Reason: reason})
 		return nil
 	})

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/medximity/idp/flows/account"
 	"github.com/medximity/idp/provider/store"
@@ -384,6 +385,35 @@ func TestGrantsInATurmoil(t *testing.T) {
 			if _, _, live, err := r.Grant(ctx, g.ID); live || err != nil {
 				r.Error("a family lives", err)
 			}
+		}
+	})
+}
+
+// A client's token for itself has no account whose proofs could end it.
+func TestClientGrant(t *testing.T) {
+	onBoth(t, func(r *rig) {
+		ctx := context.Background()
+		now := r.Now().Truncate(time.Microsecond)
+		want := store.Grant{ID: "own", Client: "robot", Scopes: []string{"read"}, CreatedAt: now,
+			AccessUntil: now.Add(10 * time.Minute), ExpiresAt: now.Add(10 * time.Minute)}
+		r.ok(r.AddClientGrant(ctx, want, []byte("hash")))
+		g, person, err := r.GrantByAccess(ctx, []byte("hash"))
+		if err != nil || person != nil {
+			r.Fatal(person, err)
+		}
+		if diff := cmp.Diff(want, *g, cmpopts.EquateEmpty()); diff != "" {
+			r.Error(diff)
+		}
+		_, refresh, live, err := r.Grant(ctx, "own")
+		if err != nil || refresh != nil || !live {
+			r.Error(refresh, live, err)
+		}
+		r.ok(r.RevokeGrant(ctx, "own", account.ClientAsked))
+		if told := r.told(account.GrantRevoked); len(told) != 1 || told[0].Subject != "robot" {
+			r.Error(told)
+		}
+		if _, _, err := r.GrantByAccess(ctx, []byte("hash")); !errors.Is(err, store.ErrGone) {
+			r.Error("revoked:", err)
 		}
 	})
 }

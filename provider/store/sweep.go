@@ -19,6 +19,7 @@ const (
 	sessionsFor  = 2 * flows.LoginFor // longer than its flow could ask for another one
 	grantsFor    = day                // replays are recognised
 	linksFor     = 7 * day            // old links can say why they are old
+	assertsFor   = time.Hour          // longer than any two clocks differ
 	asksFor      = day                // changes of e-mail address, and "this was not me"
 	mailsFor     = 7 * day            // sent and dropped; they are blank
 	deadMailsFor = 30 * day           // somebody may have them tried again
@@ -60,6 +61,9 @@ func (s *Store) sweep(ctx context.Context, keepAudit time.Duration) error {
 		}),
 		drain("disavowals", func() (int64, error) {
 			return s.w.SweepDisavowals(ctx, db.SweepDisavowalsParams{Before: ago(asksFor), Batch: batch})
+		}),
+		drain("assertions", func() (int64, error) {
+			return s.w.SweepAssertions(ctx, db.SweepAssertionsParams{Before: ago(assertsFor), Batch: batch})
 		}),
 		drain("sources", func() (int64, error) {
 			before := ago(time.Hour + account.SourceWindow)

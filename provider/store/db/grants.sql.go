@@ -9,6 +9,44 @@ import (
 	"context"
 )
 
+const addClientGrant = `-- name: AddClientGrant :exec
+INSERT INTO grants (
+	id, client, account, epoch, session, code_hash, access_hash, scopes,
+	auth_time, methods, acr, requested, created_at, access_until,
+	refresh_until, expires_at
+) VALUES (
+	$1, $2, '', 0, $3, $4, $4, $5,
+	0, '', '', $6, $7, $8, 0, $8
+)
+`
+
+type AddClientGrantParams struct {
+	ID          string
+	Client      string
+	Session     []byte
+	AccessHash  []byte
+	Scopes      string
+	Requested   string
+	CreatedAt   int64
+	AccessUntil int64
+}
+
+// A token that a client has for itself: no account, session or code. Its own
+// hash stands for the code's, which must be unique.
+func (q *Queries) AddClientGrant(ctx context.Context, arg AddClientGrantParams) error {
+	_, err := q.db.ExecContext(ctx, addClientGrant,
+		arg.ID,
+		arg.Client,
+		arg.Session,
+		arg.AccessHash,
+		arg.Scopes,
+		arg.Requested,
+		arg.CreatedAt,
+		arg.AccessUntil,
+	)
+	return err
+}
+
 const appsLeft = `-- name: AppsLeft :many
 SELECT DISTINCT gr.client, COALESCE(gr.root, gr.session) AS root, c.document
 FROM grants gr
@@ -96,10 +134,10 @@ SELECT
 	gr.auth_time, gr.methods, gr.acr, gr.requested, gr.created_at,
 	gr.access_until, gr.refresh_until, gr.expires_at, gr.refresh_hash,
 	COALESCE(gr.root, gr.session) AS root,
-	CAST(gr.revoked_at = 0 AND gr.expires_at > $1 AND gr.epoch = g.epoch
-		AND g.disabled = false AS BOOLEAN) AS live
+	CAST(gr.revoked_at = 0 AND gr.expires_at > $1 AND (gr.account = ''
+		OR COALESCE(gr.epoch = g.epoch AND g.disabled = false, false)) AS BOOLEAN) AS live
 FROM grants gr
-JOIN guards g ON g.subject = gr.account
+LEFT JOIN guards g ON g.subject = gr.account
 WHERE gr.id = $2
 `
 
@@ -176,11 +214,12 @@ SELECT
 	COALESCE(p.must_change, false) AS must_change,
 	COALESCE(p.version, 0) AS version
 FROM grants gr
-JOIN guards g ON g.subject = gr.account
+LEFT JOIN guards g ON g.subject = gr.account
 LEFT JOIN people p ON p.id = gr.account
 LEFT JOIN practices pr ON pr.id = p.practice
 WHERE gr.access_hash = $1 AND gr.access_until > $2
-	AND gr.revoked_at = 0 AND gr.epoch = g.epoch AND g.disabled = false
+	AND gr.revoked_at = 0
+	AND (gr.account = '' OR gr.epoch = g.epoch AND g.disabled = false)
 `
 
 type GrantByAccessParams struct {
@@ -221,7 +260,8 @@ type GrantByAccessRow struct {
 }
 
 // A live access token and, in the same breath, whose it is; the person's
-// columns are empty for an account of another directory.
+// columns are empty for an account of another directory, and for a client's
+// own token, which has no account.
 func (q *Queries) GrantByAccess(ctx context.Context, arg GrantByAccessParams) (GrantByAccessRow, error) {
 	row := q.db.QueryRowContext(ctx, grantByAccess, arg.AccessHash, arg.Now)
 	var i GrantByAccessRow
@@ -374,7 +414,7 @@ func (q *Queries) RedeemCode(ctx context.Context, arg RedeemCodeParams) ([]byte,
 const revokeGrant = `-- name: RevokeGrant :one
 UPDATE grants SET revoked_at = $1
 WHERE id = $2 AND revoked_at = 0
-RETURNING account, practice
+RETURNING account, practice, client
 `
 
 type RevokeGrantParams struct {
@@ -385,13 +425,14 @@ type RevokeGrantParams struct {
 type RevokeGrantRow struct {
 	Account  string
 	Practice string
+	Client   string
 }
 
 // No row: there is no such family, or it was revoked before.
 func (q *Queries) RevokeGrant(ctx context.Context, arg RevokeGrantParams) (RevokeGrantRow, error) {
 	row := q.db.QueryRowContext(ctx, revokeGrant, arg.Now, arg.ID)
 	var i RevokeGrantRow
-	err := row.Scan(&i.Account, &i.Practice)
+	err := row.Scan(&i.Account, &i.Practice, &i.Client)
 	return i, err
 }
 

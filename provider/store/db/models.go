@@ -4,6 +4,12 @@
 
 package db
 
+type Assertion struct {
+	Client    string
+	JtiHash   []byte
+	ExpiresAt int64
+}
+
 type Audit struct {
 	ID        string
 	At        int64

@@ -29,12 +29,25 @@ WHERE s.id = @session AND s.account = @account AND s.expires_at > @now
 ON CONFLICT DO NOTHING
 RETURNING root;
 
+-- name: AddClientGrant :exec
+-- A token that a client has for itself: no account, session or code. Its own
+-- hash stands for the code's, which must be unique.
+INSERT INTO grants (
+	id, client, account, epoch, session, code_hash, access_hash, scopes,
+	auth_time, methods, acr, requested, created_at, access_until,
+	refresh_until, expires_at
+) VALUES (
+	@id, @client, '', 0, @session, @access_hash, @access_hash, @scopes,
+	0, '', '', @requested, @created_at, @access_until, 0, @access_until
+);
+
 -- name: GrantOfCode :one
 SELECT id FROM grants WHERE code_hash = @code_hash;
 
 -- name: GrantByAccess :one
 -- A live access token and, in the same breath, whose it is; the person's
--- columns are empty for an account of another directory.
+-- columns are empty for an account of another directory, and for a client's
+-- own token, which has no account.
 SELECT
 	gr.id, gr.client, gr.account, gr.practice, gr.epoch, gr.session, gr.scopes,
 	gr.auth_time, gr.methods, gr.acr, gr.requested, gr.created_at,
@@ -54,11 +67,12 @@ SELECT
 	COALESCE(p.must_change, false) AS must_change,
 	COALESCE(p.version, 0) AS version
 FROM grants gr
-JOIN guards g ON g.subject = gr.account
+LEFT JOIN guards g ON g.subject = gr.account
 LEFT JOIN people p ON p.id = gr.account
 LEFT JOIN practices pr ON pr.id = p.practice
 WHERE gr.access_hash = @access_hash AND gr.access_until > @now
-	AND gr.revoked_at = 0 AND gr.epoch = g.epoch AND g.disabled = false;
+	AND gr.revoked_at = 0
+	AND (gr.account = '' OR gr.epoch = g.epoch AND g.disabled = false);
 
 -- name: Grant :one
 -- live: neither revoked nor over, and what was proven for it still holds.
@@ -67,10 +81,10 @@ SELECT
 	gr.auth_time, gr.methods, gr.acr, gr.requested, gr.created_at,
 	gr.access_until, gr.refresh_until, gr.expires_at, gr.refresh_hash,
 	COALESCE(gr.root, gr.session) AS root,
-	CAST(gr.revoked_at = 0 AND gr.expires_at > @now AND gr.epoch = g.epoch
-		AND g.disabled = false AS BOOLEAN) AS live
+	CAST(gr.revoked_at = 0 AND gr.expires_at > @now AND (gr.account = ''
+		OR COALESCE(gr.epoch = g.epoch AND g.disabled = false, false)) AS BOOLEAN) AS live
 FROM grants gr
-JOIN guards g ON g.subject = gr.account
+LEFT JOIN guards g ON g.subject = gr.account
 WHERE gr.id = @id;
 
 -- name: RotateGrant :execrows
@@ -89,7 +103,7 @@ WHERE id = @id AND refresh_hash = @old AND revoked_at = 0
 -- No row: there is no such family, or it was revoked before.
 UPDATE grants SET revoked_at = @now
 WHERE id = @id AND revoked_at = 0
-RETURNING account, practice;
+RETURNING account, practice, client;
 
 -- name: MoveGrants :exec
 -- A session that was raised has another id; what came from it is still its own,
