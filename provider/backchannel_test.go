@@ -126,7 +126,7 @@ func TestAnswersToLogoutTokens(t *testing.T) {
 		"400":           {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(400) }, outcome{true, true}},
 		"429":           {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(429) }, outcome{true, false}},
 		"503":           {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }, outcome{true, false}},
-		"a redirect":    {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/backchannel?x=1", 307) }, outcome{true, true}},
+		"a redirect":    {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/backchannel?x=1", http.StatusTemporaryRedirect) }, outcome{true, true}},
 		"hanging up":    {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, outcome{true, false}},
 		"saying naught": {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, outcome{true, false}},
 	} {

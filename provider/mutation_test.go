@@ -293,7 +293,7 @@ func TestIDTokenAlgorithms(t *testing.T) {
 	for _, alg := range g.Algorithms {
 		g.change("web", func(c *store.Client) { c.Algorithm = alg })
 		body := g.tokens()
-		jws, err := jose.ParseSigned(body["id_token"].(string), []jose.SignatureAlgorithm{jose.SignatureAlgorithm(alg)})
+		jws, err := jose.ParseSignedCompact(body["id_token"].(string), []jose.SignatureAlgorithm{jose.SignatureAlgorithm(alg)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -43,11 +43,12 @@ func clientAdd() *cobra.Command {
 			if c.ID = "app-" + strings.ToLower(account.NewSecret()[:10]); len(args) > 0 {
 				c.ID = args[0]
 			}
-			if err := c.readJWKS(cmd); err != nil {
+			if err := errors.Join(c.readJWKS(cmd), c.usePreset(cmd)); err != nil {
 				return err
 			}
 			return clientStore(ctx, cmd, st, c)
 		})
+	presetFlags(cmd)
 	f := cmd.Flags()
 	f.StringVar(&c.Name, "name", "", "what people see; default the ID")
 	f.StringArrayVar(&c.AuthMethods, "auth-method", nil, "how it authenticates; repeat for more; default by a secret, client_secret_basic and client_secret_post")
