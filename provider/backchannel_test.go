@@ -120,13 +120,15 @@ func TestAnswersToLogoutTokens(t *testing.T) {
 		answer http.HandlerFunc
 		want   outcome
 	}{
-		"200":           {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") }, outcome{}},
-		"204":           {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }, outcome{}},
-		"endless":       {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 1<<20)) }, outcome{}},
-		"400":           {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(400) }, outcome{true, true}},
-		"429":           {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(429) }, outcome{true, false}},
-		"503":           {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }, outcome{true, false}},
-		"a redirect":    {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/backchannel?x=1", http.StatusTemporaryRedirect) }, outcome{true, true}},
+		"200":     {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") }, outcome{}},
+		"204":     {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }, outcome{}},
+		"endless": {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 1<<20)) }, outcome{}},
+		"400":     {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(400) }, outcome{true, true}},
+		"429":     {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(429) }, outcome{true, false}},
+		"503":     {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }, outcome{true, false}},
+		"a redirect": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/backchannel?x=1", http.StatusTemporaryRedirect)
+		}, outcome{true, true}},
 		"hanging up":    {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, outcome{true, false}},
 		"saying naught": {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, outcome{true, false}},
 	} {
