@@ -4,6 +4,7 @@ package main
 
 import (
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"slices"
 	"syscall"
@@ -32,10 +33,15 @@ func TestT20AFullDiskLosesNothingAcknowledged(t *testing.T) {
 	into := rand.New(rand.NewPCG(s.seed, 20))
 	fills := setting("IDP_FILLS", 10)
 	var ready []time.Duration
+	felt := 0
 	for range fills {
 		time.Sleep(time.Second + time.Duration(into.Int64N(int64(2*time.Second))))
+		before := s.answered(http.StatusServiceUnavailable)
 		free := fill(t, disk)
 		time.Sleep(2*time.Second + time.Duration(into.Int64N(int64(3*time.Second))))
+		if s.answered(http.StatusServiceUnavailable) > before { // the database felt it
+			felt++
+		}
 		free()
 		back := time.Now()
 		s.pg.Stop() // what is left of it
@@ -46,6 +52,9 @@ func TestT20AFullDiskLosesNothingAcknowledged(t *testing.T) {
 		ready = append(ready, time.Since(back))
 	}
 	town.stop()
+	if felt < fills/2 {
+		t.Errorf("the database felt only %d of %d full disks", felt, fills)
+	}
 	twice := town.reckon(0)
 	slices.Sort(ready)
 	if worst := ready[len(ready)-1]; worst > 30*time.Second {
@@ -55,6 +64,13 @@ func TestT20AFullDiskLosesNothingAcknowledged(t *testing.T) {
 	if err != nil {
 		t.Errorf("the audit trail: %v\n%s", err, out)
 	}
-	t.Logf("T20 seed %d: %d times full, %s; ready p50 %s, max %s; mails sent twice %d; %s", s.seed, fills,
+	t.Logf("T20 seed %d: %d times full, felt %d times, %s; ready p50 %s, max %s; mails sent twice %d; %s", s.seed, fills, felt,
 		town.figures(), middle(ready), ready[len(ready)-1].Round(time.Millisecond), twice, out)
+}
+
+// answered counts the answers of one status so far.
+func (s *site) answered(status int) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.answers[status]
 }
