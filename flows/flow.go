@@ -68,6 +68,7 @@ type Fact struct {
 type Request struct {
 	Authorize  string     `json:"authorize,omitempty"` // the whole authorization request, form-encoded; "" for a visit of our own
 	Arrived    time.Time  `json:"arrived"`             // when it first came
+	Pushed     string     `json:"pushed,omitempty"`    // the visit to it, as the provider names it, if the app pushed it
 	Client     string     `json:"client,omitempty"`
 	ClientName string     `json:"client_name,omitempty"`
 	Target     string     `json:"target,omitempty"` // the origin that the answer goes to, for form-action

@@ -20,7 +20,7 @@ import (
 const maxBody = 64 << 10
 
 // methods of the endpoints for programs, where they are not GET and HEAD.
-var methods = map[string][]string{"token": {"POST"}, "revoke": {"POST"}, "introspect": {"POST"}, "userinfo": {"GET", "POST"}}
+var methods = map[string][]string{"par": {"POST"}, "token": {"POST"}, "revoke": {"POST"}, "introspect": {"POST"}, "userinfo": {"GET", "POST"}}
 
 // api turns an endpoint for programs into a handler: it bounds what is read,
 // lets scripts of other origins call (no cookie is read here, so there is
@@ -85,7 +85,7 @@ func (o *oidc) fail(w http.ResponseWriter, r *http.Request, endpoint string, err
 		h.Set("WWW-Authenticate", e.Challenge)
 	case e.Challenge != "":
 		h.Set("WWW-Authenticate", e.Challenge+` error="`+e.Code+`", error_description="`+wire(e.Description)+`"`)
-	case e.Status == http.StatusServiceUnavailable:
+	case e.Status == http.StatusServiceUnavailable, e.Status == http.StatusTooManyRequests:
 		h.Set("Retry-After", "5")
 	}
 	answer := map[string]string{}

@@ -138,7 +138,9 @@ func (a *assertion) signedBy(all []jose.JSONWebKey) bool {
 func (o *oidc) accept(ctx context.Context, a *assertion) error {
 	c, now := &a.claims, o.Now()
 	at := float64(now.UnixMicro()) / 1e6
-	ours := func(aud string) bool { return aud == o.issuer || aud == o.issuer+"/token" }
+	ours := func(aud string) bool { // the last one by RFC 9126 section 2
+		return aud == o.issuer || aud == o.issuer+"/token" || aud == o.issuer+"/par"
+	}
 	foreign := func(aud string) bool { return !ours(aud) }
 	switch {
 	case c.Issuer != c.Subject:

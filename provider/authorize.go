@@ -26,6 +26,20 @@ func (o *oidc) authorize(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return o.refuse(w, r, req, err)
 	}
+	return o.judge(w, r, req)
+}
+
+// again takes up a request that led to a page of ours, with whatever session the
+// browser has by now.
+func (o *oidc) again(w http.ResponseWriter, r *http.Request, fr flows.Request) error {
+	req, err := o.restore(r.Context(), fr)
+	if err != nil {
+		return o.refuse(w, r, req, err)
+	}
+	return o.judge(w, r, req)
+}
+
+func (o *oidc) judge(w http.ResponseWriter, r *http.Request, req *authRequest) error {
 	s, err := o.Session(r)
 	if err != nil && !errors.Is(err, store.ErrNoSession) {
 		return err
@@ -55,16 +69,20 @@ func (o *oidc) resume(w http.ResponseWriter, r *http.Request, fr flows.Request, 
 	if err != nil {
 		return o.refuse(w, r, req, err)
 	}
+	req.resumed = true
 	if o.satisfied(req, s) != pass {
 		return o.refuse(w, r, req, o.unmet(req, s))
 	}
 	return o.allowed(w, r, req, s)
 }
 
-// answer gives the app a code. It writes nothing to the store: what the code
-// stands for is sealed inside it.
+// answer gives the app a code. It writes nothing to the store, unless the
+// request was pushed: what the code stands for is sealed inside it.
 func (o *oidc) answer(w http.ResponseWriter, r *http.Request, req *authRequest, s *store.Session) error {
 	code, err := o.newCode(r.Context(), req, s)
+	if err == nil {
+		err = o.used(r.Context(), req)
+	}
 	if err != nil {
 		return o.refuse(w, r, req, err)
 	}
@@ -95,7 +113,7 @@ func (o *oidc) refuse(w http.ResponseWriter, r *http.Request, req *authRequest, 
 		return err
 	}
 	o.Count("authorize", e.Code)
-	if req == nil || req.redirect == "" {
+	if e.Page || req == nil || req.redirect == "" {
 		p := &pageError{Code: e.Code, Description: e.Description}
 		if req != nil && req.client != nil {
 			p.App = req.client.Name

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/medximity/idp/flows"
@@ -87,6 +86,7 @@ func (o *oidc) allowed(w http.ResponseWriter, r *http.Request, req *authRequest,
 type asked struct {
 	Query   string
 	Arrived time.Time
+	Pushed  string `json:",omitempty"`
 	Resumed bool
 }
 
@@ -95,7 +95,7 @@ type asked struct {
 func boundTo(s *store.Session) []byte { return append([]byte("\x00consent\x00"), s.ID...) }
 
 func (o *oidc) sealAsked(req *authRequest, s *store.Session) (string, error) {
-	plain, err := json.Marshal(asked{req.form.Encode(), req.arrived, req.resumed})
+	plain, err := json.Marshal(asked{req.form.Encode(), req.arrived, req.pushed, req.resumed})
 	if err != nil {
 		return "", err
 	}
@@ -132,14 +132,14 @@ func (o *oidc) decided(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return flows.ErrNoFlow
 	}
-	req, err := o.restore(r.Context(), flows.Request{Authorize: a.Query, Arrived: a.Arrived})
+	req, err := o.restore(r.Context(), flows.Request{Authorize: a.Query, Arrived: a.Arrived, Pushed: a.Pushed})
 	if err != nil {
 		return o.refuse(w, r, req, err)
 	}
 	req.resumed = a.Resumed
 	if o.satisfied(req, s) != pass {
-		seeOther(w, strings.TrimSuffix(o.Issuer.Path, "/")+"/authorize?"+a.Query)
-		return nil
+		req.resumed = false
+		return o.judge(w, r, req)
 	}
 	if r.PostForm.Get("answer") != "allow" {
 		return o.refuse(w, r, req, bad("access_denied", "the person did not allow it"))

@@ -20,6 +20,7 @@ type metadata struct {
 	JWKS               string   `json:"jwks_uri"`
 	Revocation         string   `json:"revocation_endpoint"`
 	EndSession         string   `json:"end_session_endpoint"`
+	Pushed             string   `json:"pushed_authorization_request_endpoint"` // RFC 9126 section 5
 	Scopes             []string `json:"scopes_supported"`
 	ResponseTypes      []string `json:"response_types_supported"`
 	ResponseModes      []string `json:"response_modes_supported"`
@@ -63,7 +64,7 @@ func (o *oidc) describe() ([]byte, error) {
 		Issuer:        o.issuer,
 		Authorization: o.issuer + "/authorize", Token: o.issuer + "/token", Userinfo: o.issuer + "/userinfo",
 		JWKS: o.issuer + "/jwks.json", Revocation: o.issuer + "/revoke",
-		EndSession:    o.issuer + "/end-session",
+		EndSession: o.issuer + "/end-session", Pushed: o.issuer + "/par",
 		Introspection: o.issuer + "/introspect", AskAuthMethods: confidential,
 		Scopes: knownScopes, ResponseTypes: []string{"code"}, ResponseModes: []string{"query", "form_post"},
 		GrantTypes: GrantTypes(), ACRs: acrValues,

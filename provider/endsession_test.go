@@ -1,7 +1,6 @@
 package provider
 
 import (
-	"database/sql"
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
@@ -327,11 +326,7 @@ func TestLogoutOfASessionThatIsOver(t *testing.T) {
 		"redirect_uri", "https://app.example/cb", "code_verifier", verifier)
 	all, err := g.Store.Sessions(t.Context(), "id-grace")
 	g.ok(err)
-	db, err := sql.Open("sqlite", "file:"+g.db+"?_pragma=busy_timeout(10000)")
-	g.ok(err)
-	defer db.Close()
-	_, err = db.Exec("UPDATE sessions SET idle = 1 WHERE id = $1", all[0].ID)
-	g.ok(err)
+	g.inDB("UPDATE sessions SET idle = 1 WHERE id = $1", all[0].ID)
 	if g.signedIn() {
 		t.Fatal("not over")
 	}

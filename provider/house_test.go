@@ -3,6 +3,7 @@ package provider
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -109,6 +110,16 @@ func (h *house) ok(err error) {
 	if err != nil {
 		h.t.Fatal(err)
 	}
+}
+
+// inDB makes happen in the SQLite file what time would.
+func (h *house) inDB(statement string, args ...any) {
+	h.t.Helper()
+	db, err := sql.Open("sqlite", "file:"+h.db+"?_pragma=busy_timeout(10000)")
+	h.ok(err)
+	defer db.Close()
+	_, err = db.Exec(statement, args...)
+	h.ok(err)
 }
 
 // during returns the statements that f costs.

@@ -160,7 +160,7 @@ func (p *Provider) takeUp(w http.ResponseWriter, r *http.Request) error {
 	case err != nil:
 		return err
 	case req.Authorize != "":
-		p.site.SeeOther(w, r, "/authorize?"+req.Authorize)
+		return p.explained(w, r, p.oidc.again(w, r, req))
 	default:
 		p.site.SeeOther(w, r, backTo(req))
 	}

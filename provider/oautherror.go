@@ -18,6 +18,7 @@ type oauthError struct {
 	Description string // for the app's developer; never what was sent to us
 	Status      int    // of the answer, where it is not a redirect
 	Challenge   string // the scheme of WWW-Authenticate, where one is due
+	Page        bool   // people are shown it, though it could be redirected
 }
 
 func (e *oauthError) Error() string { return e.Code + ": " + e.Description }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-chi/httprate"
 	"github.com/ory/fosite"
 	"golang.org/x/crypto/chacha20poly1305"
 
@@ -26,6 +27,7 @@ import (
 //	request.go, rules.go   what an authorization request must be
 //	satisfied.go           whether the session at hand answers it
 //	authorize.go           the answer: a code, or an error, by redirect or form
+//	pushed.go              requests that came before the browser
 //	consent.go             what people are asked before apps of others get one
 //	code.go, opaque.go     what codes and tokens are made of
 //	token.go, grants.go    codes and refresh tokens against tokens
@@ -107,7 +109,8 @@ type oidc struct {
 	pairs    []byte      // names people for pairwise clients
 	fosite   fosite.OAuth2Provider
 	remote   *remoteKeys // of clients
-	metadata []byte      // the discovery document
+	pushes   *httprate.RateLimiter
+	metadata []byte // the discovery document
 }
 
 // grantStore is what the OpenID half needs of *store.Store.
@@ -121,6 +124,9 @@ type grantStore interface {
 	AddClientGrant(ctx context.Context, g store.Grant, access []byte) error
 	RevokeGrant(ctx context.Context, id string, reason account.Reason) error
 	Secret(ctx context.Context, name string, bytes int) ([]byte, error)
+	Push(ctx context.Context, id []byte, client, request string, until time.Time) error
+	Pushed(ctx context.Context, id []byte, client string) (request string, err error)
+	UsePushed(ctx context.Context, id []byte, client, visit string, until time.Time) error
 	Consent(ctx context.Context, id account.ID, client string) ([]string, error)
 	GiveConsent(ctx context.Context, by *store.Session, client string, scopes []string, from account.Source) error
 }
@@ -130,6 +136,7 @@ func (c oidcConfig) open(ctx context.Context) (*oidc, error) {
 	o := &oidc{oidcConfig: c, life: c.Lifetimes.fill()}
 	o.issuer = strings.TrimSuffix(c.Issuer.String(), "/")
 	o.remote = &remoteKeys{client: c.Outgoing, now: c.Now}
+	o.pushes = httprate.NewRateLimiter(pushesAtMost, time.Minute, httprate.WithResponseHeaders(httprate.ResponseHeaders{}))
 	if c.Count == nil {
 		o.Count = func(string, string) {}
 	}

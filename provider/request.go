@@ -32,6 +32,7 @@ type authRequest struct {
 	claims   requestedClaims
 	arrived  time.Time // when it first came
 	resumed  bool      // it led to a sign-in, which is over
+	pushed   string    // the visit to it, if the app pushed it (pushed.go)
 	parsed   fosite.AuthorizeRequester
 }
 
@@ -57,12 +58,17 @@ func (o *oidc) parse(r *http.Request) (*authRequest, error) {
 	if err != nil {
 		return req, invalidRequest("the request is not properly encoded")
 	}
+	if strings.HasPrefix(form.Get("request_uri"), pushedPrefix) {
+		if form, err = o.recall(r.Context(), req, form); err != nil {
+			return req, err
+		}
+	}
 	return req, o.read(r.Context(), req, form)
 }
 
-// restore checks a request again that led to a sign-in.
+// restore checks a request again that led to a page of ours.
 func (o *oidc) restore(ctx context.Context, fr flows.Request) (*authRequest, error) {
-	req := &authRequest{arrived: fr.Arrived, resumed: true}
+	req := &authRequest{arrived: fr.Arrived, pushed: fr.Pushed}
 	form, err := url.ParseQuery(fr.Authorize)
 	if err != nil {
 		return req, invalidRequest("the request is not properly encoded")
@@ -92,7 +98,7 @@ func (req *authRequest) flow() flows.Request {
 		subject = "" // not to be turned back into an account; satisfied sees who came
 	}
 	return flows.Request{
-		Authorize: req.form.Encode(), Arrived: req.arrived,
+		Authorize: req.form.Encode(), Arrived: req.arrived, Pushed: req.pushed,
 		Client: req.client.ID, ClientName: req.client.Name, Target: origin(req.redirect),
 		Locales: req.form.Get("ui_locales"), Hint: req.form.Get("login_hint"), Subject: subject,
 		Second: req.second,

@@ -101,6 +101,7 @@ func newRigOn(tb testing.TB, engine string) *rig {
 			w.WriteHeader(http.StatusAccepted) // the page that confirms, or asks for a code
 			return nil
 		},
+		Source: func(r *http.Request) account.Source { return account.Source(r.RemoteAddr) },
 		FormPost: func(w http.ResponseWriter, _ *http.Request, p formPost) error {
 			return json.NewEncoder(w).Encode(p)
 		},
@@ -208,7 +209,7 @@ func (g *rig) routes() {
 		}
 	})
 	for name, h := range map[string]func(http.ResponseWriter, *http.Request) error{"token": g.token,
-		"userinfo": g.oidc.userinfo, "revoke": g.oidc.revoke, "introspect": g.oidc.introspect, "discovery": g.discovery, "jwks": g.jwks} {
+		"par": g.push, "userinfo": g.oidc.userinfo, "revoke": g.oidc.revoke, "introspect": g.oidc.introspect, "discovery": g.discovery, "jwks": g.jwks} {
 		g.mux.Handle("/"+name, g.api(name, h))
 	}
 }

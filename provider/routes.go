@@ -18,7 +18,7 @@ func (p *Provider) routes() http.Handler {
 	}
 	page("GET /{$}", p.front)
 	page("GET /login", p.atDoor(p.login))
-	page("GET /login/continue", p.takeUp)
+	page("GET /login/continue", p.atDoor(p.takeUp))
 	page("GET /login/other", p.other)
 	page("GET /login/backup-codes.txt", p.codesFile)
 	page("POST /login/extend", p.extend)
@@ -51,6 +51,7 @@ func (p *Provider) routes() http.Handler {
 	mux.Handle("/.well-known/openid-configuration", o.api("discovery", o.discovery))
 	mux.Handle("/.well-known/oauth-authorization-server", o.api("discovery", o.discovery))
 	mux.Handle("/jwks.json", o.api("jwks", o.jwks))
+	mux.Handle("/par", o.api("par", o.push))
 	mux.Handle("/token", o.api("token", o.token))
 	mux.Handle("/userinfo", o.api("userinfo", o.userinfo))
 	mux.Handle("/introspect", o.api("introspect", o.introspect))

@@ -51,7 +51,7 @@ func formTo(path, body string) *http.Request {
 
 // fromApps are what other sites may post to: programs, and apps that send a
 // person here. None of them reads a cookie to act on it.
-var fromApps = map[string]bool{"/token": true, "/userinfo": true, "/revoke": true, "/introspect": true, "/authorize": true, "/end-session": true}
+var fromApps = map[string]bool{"/par": true, "/token": true, "/userinfo": true, "/revoke": true, "/introspect": true, "/authorize": true, "/end-session": true}
 
 // N37, ASVS 3.5.1: every page that takes a POST refuses those of other sites,
 // also from browsers that only say Origin, and every one has its bounds.

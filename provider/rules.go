@@ -21,7 +21,7 @@ type rule func(context.Context, *authRequest) error
 // may go; then what is wrong with it.
 func (o *oidc) rules() []rule {
 	return []rule{
-		o.registered, mayRedirect, answerable, once, noObject, codeOnly, ofAPerson, sized,
+		o.registered, mayRedirect, answerable, pushedOnly, once, noObject, codeOnly, ofAPerson, sized,
 		scoped, challenged, prompted, aged, classed, o.claimed, targeted, o.hinted, o.parsedBy,
 	}
 }

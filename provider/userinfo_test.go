@@ -245,7 +245,7 @@ func TestDiscovery(t *testing.T) {
 	w := g.do(httptest.NewRequest("GET", "/discovery", nil))
 	doc := decode(t, w)
 	want := map[string]any{"issuer": testIssuer, "authorization_endpoint": testIssuer + "/authorize",
-		"token_endpoint": testIssuer + "/token", "userinfo_endpoint": testIssuer + "/userinfo",
+		"pushed_authorization_request_endpoint": testIssuer + "/par", "token_endpoint": testIssuer + "/token", "userinfo_endpoint": testIssuer + "/userinfo",
 		"revocation_endpoint": testIssuer + "/revoke", "introspection_endpoint": testIssuer + "/introspect",
 		"introspection_endpoint_auth_methods_supported":    []any{"client_secret_basic", "client_secret_post", "private_key_jwt"},
 		"userinfo_signing_alg_values_supported":            []any{"RS256", "ES256", "EdDSA", "PS256"},
@@ -266,8 +266,7 @@ func TestDiscovery(t *testing.T) {
 			t.Error(k, diff)
 		}
 	}
-	for _, absent := range []string{"registration_endpoint",
-		"pushed_authorization_request_endpoint", "check_session_iframe"} {
+	for _, absent := range []string{"registration_endpoint", "check_session_iframe"} {
 		if doc[absent] != nil {
 			t.Error(absent, "is advertised and not wired")
 		}

@@ -72,6 +72,7 @@ func clientAdd() *cobra.Command {
 	f.StringArrayVar(&c.Audiences, "audience", nil, "a resource server that its tokens may be for, the default first; repeat for more")
 	f.BoolVar(&c.ClaimsInIDToken, "claims-in-id-token", false, "put claims into the ID token too, for brokers")
 	f.BoolVar(&c.RequireMFA, "require-mfa", false, "its people sign in with two factors")
+	f.BoolVar(&c.RequirePushedAuthorizationRequests, "require-pushed-authorization-requests", false, "its requests must be pushed (RFC 9126)")
 	f.BoolVar(&c.ThirdParty, "third-party", false, "others run it: people are asked what it may see")
 	f.BoolVar(&c.Introspect, "introspect", false, "a resource server: it may ask about the tokens of every app")
 	return cmd
@@ -179,7 +180,7 @@ func (c ClientConfig) client() registration {
 		ID: c.ID, Name: c.Name, Public: c.Public, RedirectURIs: c.RedirectURIs, PostLogoutURIs: c.PostLogoutURIs,
 		AuthMethods: c.AuthMethods, JWKSURI: c.JWKSURI, PKCEOptional: c.PKCE == "optional" && !c.Public,
 		Algorithm: c.Algorithm, Scopes: c.Scopes, ClaimsInIDToken: c.ClaimsInIDToken,
-		RequireMFA: c.RequireMFA, ThirdParty: c.ThirdParty,
+		RequireMFA: c.RequireMFA, ThirdParty: c.ThirdParty, PushedOnly: c.RequirePushedAuthorizationRequests,
 		BackchannelLogoutURI:     c.BackchannelLogoutURI,
 		BackchannelLogoutSession: c.BackchannelLogoutSession,
 		FrontchannelLogoutURI:    c.FrontchannelLogoutURI, FrontchannelLogoutSession: c.FrontchannelLogoutSession,
@@ -233,6 +234,9 @@ func (r registration) problems() []problem {
 	}
 	r.checkAuthentication(say)
 	say("grant_types", r.checkGrants())
+	if r.PushedOnly && !r.needsRedirect() {
+		say("require_pushed_authorization_requests", errors.New("is for apps that people sign in to"))
+	}
 	if len(r.RedirectURIs) == 0 && r.needsRedirect() {
 		say("redirect_uris", errors.New("needs at least one: --redirect-uri"))
 	}

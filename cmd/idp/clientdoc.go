@@ -40,6 +40,7 @@ type clientDoc struct {
 	FrontchannelURI   string          `json:"frontchannel_logout_uri,omitempty"`
 	FrontchannelSID   bool            `json:"frontchannel_logout_session_required,omitempty"`
 	ThirdParty        bool            `json:"third_party"`
+	PushedOnly        bool            `json:"require_pushed_authorization_requests"`
 }
 
 func document(c store.Client, secret string) clientDoc {
@@ -47,7 +48,7 @@ func document(c store.Client, secret string) clientDoc {
 		ID: c.ID, Secret: secret, Name: c.Name, Public: c.Public, RedirectURIs: c.RedirectURIs,
 		PostLogoutURIs: c.PostLogoutURIs, PKCE: "required", Algorithm: c.Algorithm,
 		ClaimsInIDToken: c.ClaimsInIDToken, Scopes: c.Scopes, FromConfig: c.FromConfig,
-		RequireMFA: c.RequireMFA, ThirdParty: c.ThirdParty,
+		RequireMFA: c.RequireMFA, ThirdParty: c.ThirdParty, PushedOnly: c.PushedOnly,
 		BackchannelURI: c.BackchannelLogoutURI, BackchannelSID: c.BackchannelLogoutSession,
 		FrontchannelURI: c.FrontchannelLogoutURI, FrontchannelSID: c.FrontchannelLogoutSession,
 		Introspect: c.Introspect, GrantTypes: c.GrantTypes,
@@ -109,6 +110,7 @@ func printClient(cmd *cobra.Command, c store.Client, secret string) error {
 	line("claims_in_id_token", fmt.Sprint(d.ClaimsInIDToken))
 	line("require_mfa", fmt.Sprint(d.RequireMFA))
 	line("third_party", fmt.Sprint(d.ThirdParty))
+	line("require_pushed_authorization_requests", fmt.Sprint(d.PushedOnly))
 	line("introspect", fmt.Sprint(d.Introspect))
 	return w.Flush()
 }

@@ -184,6 +184,9 @@ type ClientConfig struct {
 	// RequireMFA has its people sign in with two factors. Who has no second
 	// one sets it up on the way. Default false.
 	RequireMFA bool `koanf:"require_mfa"`
+	// RequirePushedAuthorizationRequests has it push its requests (RFC 9126): a
+	// browser may bring nothing but their names. Default false: it may.
+	RequirePushedAuthorizationRequests bool `koanf:"require_pushed_authorization_requests"`
 	// ThirdParty apps are run by others: people are asked once what they may
 	// see, and can take it back. Default false.
 	ThirdParty bool `koanf:"third_party"`

@@ -39,9 +39,10 @@ type Client struct {
 	Audiences         []string        `json:"audiences,omitempty"`           // resources it may name (RFC 8707), the default first
 	Scopes            []string        `json:"scopes,omitempty"`              // "" are the standard ones
 	ClaimsInIDToken   bool            `json:"claims_in_id_token,omitempty"`
-	RequireMFA        bool            `json:"require_mfa,omitempty"` // its people sign in with two factors
-	Introspect        bool            `json:"introspect,omitempty"`  // it may ask about the tokens of every client
-	ThirdParty        bool            `json:"third_party,omitempty"` // others run it: people are asked what it may see
+	RequireMFA        bool            `json:"require_mfa,omitempty"`                           // its people sign in with two factors
+	Introspect        bool            `json:"introspect,omitempty"`                            // it may ask about the tokens of every client
+	PushedOnly        bool            `json:"require_pushed_authorization_requests,omitempty"` // RFC 9126 section 6
+	ThirdParty        bool            `json:"third_party,omitempty"`                           // others run it: people are asked what it may see
 
 	// Where it is told that a session is over (OpenID Connect Back-Channel Logout
 	// 1.0 section 2.2). It is told which one whether it needs to know or not.

@@ -20,6 +20,7 @@ const (
 	grantsFor    = day                // replays are recognised
 	linksFor     = 7 * day            // old links can say why they are old
 	assertsFor   = time.Hour          // longer than any two clocks differ
+	pushedFor    = time.Hour          // likewise
 	asksFor      = day                // changes of e-mail address, and "this was not me"
 	mailsFor     = 7 * day            // sent and dropped; they are blank
 	deadMailsFor = 30 * day           // somebody may have them tried again
@@ -64,6 +65,9 @@ func (s *Store) sweep(ctx context.Context, keepAudit time.Duration) error {
 		}),
 		drain("assertions", func() (int64, error) {
 			return s.w.SweepAssertions(ctx, db.SweepAssertionsParams{Before: ago(assertsFor), Batch: batch})
+		}),
+		drain("pushed requests", func() (int64, error) {
+			return s.w.SweepPushed(ctx, db.SweepPushedParams{Before: ago(pushedFor), Batch: batch})
 		}),
 		drain("sources", func() (int64, error) {
 			before := ago(time.Hour + account.SourceWindow)

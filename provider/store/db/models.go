@@ -200,6 +200,14 @@ type Practice struct {
 	RequireSecond bool
 }
 
+type PushedRequest struct {
+	ID        []byte
+	Client    string
+	Request   string
+	Visit     string
+	ExpiresAt int64
+}
+
 type Reset struct {
 	Subject    string
 	Shadow     bool

@@ -107,6 +107,25 @@ func (q *Queries) SweepMails(ctx context.Context, arg SweepMailsParams) (int64, 
 	return result.RowsAffected()
 }
 
+const sweepPushed = `-- name: SweepPushed :execrows
+DELETE FROM pushed_requests WHERE id IN (
+	SELECT p.id FROM pushed_requests p WHERE p.expires_at <= $1 LIMIT $2
+) AND expires_at <= $1
+`
+
+type SweepPushedParams struct {
+	Before int64
+	Batch  int32
+}
+
+func (q *Queries) SweepPushed(ctx context.Context, arg SweepPushedParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, sweepPushed, arg.Before, arg.Batch)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const sweepResetLinks = `-- name: SweepResetLinks :execrows
 DELETE FROM reset_links WHERE hash IN (
 	SELECT l.hash FROM reset_links l WHERE l.sent_at <= $1 LIMIT $2

@@ -35,6 +35,11 @@ DELETE FROM disavowals WHERE hash IN (
 	SELECT d.hash FROM disavowals d WHERE d.expires_at <= @before LIMIT @batch
 );
 
+-- name: SweepPushed :execrows
+DELETE FROM pushed_requests WHERE id IN (
+	SELECT p.id FROM pushed_requests p WHERE p.expires_at <= @before LIMIT @batch
+) AND expires_at <= @before;
+
 -- name: SweepSources :execrows
 DELETE FROM sources WHERE source IN (
 	SELECT s.source FROM sources s
