@@ -235,7 +235,7 @@ var inIDToken = []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce"
 func (s *suite) idClaims(tokens map[string]any) map[string]any {
 	s.t.Helper()
 	raw, _ := tokens["id_token"].(string)
-	signed, err := jose.ParseSigned(raw, []jose.SignatureAlgorithm{jose.RS256})
+	signed, err := jose.ParseSignedCompact(raw, []jose.SignatureAlgorithm{jose.RS256})
 	s.ok(err)
 	of := s.keys.Key(signed.Signatures[0].Header.KeyID)
 	if len(of) != 1 {

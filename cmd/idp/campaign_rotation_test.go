@@ -89,7 +89,7 @@ func (r *rotation) one(client string) error {
 	if err := r.ask("/token", client, url.Values{"grant_type": {"client_credentials"}}, &token); err != nil {
 		return err
 	}
-	signed, err := jose.ParseSigned(token.Access, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(client)})
+	signed, err := jose.ParseSignedCompact(token.Access, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(client)})
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,7 @@
 # folder and ends with the script.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-duration=${1:-10s} runs=${2:-3} scenarios=${3:-signin,sso,refresh,userinfo,discovery,flood,bystander}
+duration=${1:-10s} runs=${2:-3} scenarios=${3:-signin,sso,refresh,userinfo,introspect,client_credentials,discovery,flood,bystander}
 bench=${BENCH:-../shared/bench}
 bin=/usr/lib/postgresql/15/bin
 work=$(mktemp -d) && chmod 755 "$work"
@@ -50,7 +50,9 @@ support: {email: support@medximity.example}
 limits: {exempt: [127.0.0.0/8]}
 log: {level: error}
 clients:
-  - {id: bench, secret: bench-secret-bench-secret-bench-secret, redirect_uris: ["http://127.0.0.1:9/cb"], algorithm: ${ALG:-ES256}}
+  - {id: bench, secret: bench-secret-bench-secret-bench-secret, redirect_uris: ["http://127.0.0.1:9/cb"], algorithm: ${ALG:-ES256}, introspect: true}
+  # Its tokens are JWTs, as the floor's are for clients themselves.
+  - {id: robot, secret: robot-secret-robot-secret-robot-secret, grant_types: [client_credentials], access_token_format: jwt, algorithm: ${ALG:-ES256}}
 YAML
 # 200 people with one password, as the floor has them.
 printf 'Bench-Passw0rd!' | "$work/idp" account add --email seed@bench.example --password-stdin >/dev/null
@@ -67,7 +69,6 @@ until curl -fs http://127.0.0.1:7011/readyz >/dev/null; do sleep 0.2; done
 sed 's#"floor.pid"#"'"$work"'/floor.pid"#; s#"postmaster.pid"#"'"$work"'/postmaster.pid"#' "$bench/targets/floor.json" >"$work/floor.json"
 sed 's#"name": "floor"#"name": "ours"#; s#"floor.pid"#"ours.pid"#; s#127.0.0.1:7000#127.0.0.1:7010#; s#/floor#/ours#' "$work/floor.json" >"$work/ours.json"
 sed -i 's#"server": "[^"]*"#"server": "'"$work"'/ours.pid"#' "$work/ours.json"
-# Not there yet: introspection and client credentials come with a later issue.
-sed -i 's#^ "driver"# "skip": ["introspect", "client_credentials"],\n&#' "$work/ours.json"
+sed -i 's#^ "m2m": .*# "m2m": {"id": "robot", "secret": "robot-secret-robot-secret-robot-secret", "auth": "basic"},#' "$work/ours.json"
 "$work/opbench" check "$work/ours.json"
 taskset -c 1 "$work/opbench" run -c 4 -d "$duration" -runs "$runs" -scenarios "$scenarios" -pin-server 0 -pin-self 1 "$work/floor.json" "$work/ours.json"

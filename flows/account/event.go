@@ -81,9 +81,10 @@ const (
 const (
 	SignedOut    Reason = "signed_out"
 	ResetDone    Reason = "reset"
-	Replaced     Reason = "replaced" // signed in anew in the same browser
-	ReuseSeen    Reason = "reuse"    // a code or refresh token came twice
-	ClientAsked  Reason = "client"   // RFC 7009 revocation
+	Replaced     Reason = "replaced"  // signed in anew in the same browser
+	Displaced    Reason = "displaced" // somebody else signed in there
+	ReuseSeen    Reason = "reuse"     // a code or refresh token came twice
+	ClientAsked  Reason = "client"    // RFC 7009 revocation
 	OperatorSaid Reason = "operator"
 	ProofChanged Reason = "proof_changed" // of the account: a password, a second factor
 	PersonAsked  Reason = "person"        // from Account Settings

@@ -56,7 +56,7 @@ func newPeople(f factory) people {
 			"Families of tokens revoked because a code or refresh token came twice."),
 		sessionsEnded: f.counter("sessions_revoked_total", "Sessions ended before their time, by why.",
 			label{"reason", reasons(account.SignedOut, account.ResetDone,
-				account.Replaced, account.OperatorSaid, account.ProofChanged, account.PersonAsked,
+				account.Replaced, account.Displaced, account.OperatorSaid, account.ProofChanged, account.PersonAsked,
 				account.Held, account.NotMe)}),
 		held:       f.counter("second_factor_holds_total", "Second factors stopped after too many wrong codes."),
 		backupUsed: f.counter("backup_codes_used_total", "Backup codes used up."),

@@ -73,7 +73,7 @@ func (t *tx) seat(ctx context.Context, f *flows.Flow, n flows.NewSession, id []b
 		if n.Replaces == "" {
 			return nil
 		}
-		return t.endSession(ctx, account.HashSecret(n.Replaces), account.Replaced)
+		return t.replace(ctx, f.Account, account.HashSecret(n.Replaces), id)
 	case flows.StepUp:
 		t.tell(e)
 	}
@@ -83,6 +83,28 @@ func (t *tx) seat(ctx context.Context, f *flows.Flow, n flows.NewSession, id []b
 		return err
 	}
 	return t.endSession(ctx, f.Session, account.Replaced)
+}
+
+// replace ends the session that a browser had before it signed in anew. To its
+// own account the new one is the same, with the apps that were entered from it;
+// anybody else's is signed out, and its apps are told.
+func (t *tx) replace(ctx context.Context, who account.ID, old, id []byte) error {
+	r, err := t.EndSession(ctx, db.EndSessionParams{ID: old, Now: t.now()})
+	if missing(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	e := account.Event{Kind: account.SessionEnded, Subject: r.Account,
+		Practice: account.PracticeID(r.Practice), Reason: account.Replaced}
+	if r.Account == string(who) {
+		t.tell(e)
+		return t.MoveGrants(ctx, db.MoveGrantsParams{Account: r.Account, FromSession: old, ToSession: id})
+	}
+	e.Reason = account.Displaced
+	t.tell(e)
+	return t.endFamilies(ctx, e, old)
 }
 
 // hold settles the lease as right; without one it makes sure that what the

@@ -41,6 +41,7 @@ type leaving struct {
 	*rig
 	id          account.ID
 	here, there *store.Session
+	token       string // of here
 }
 
 func newLeaving(r *rig) *leaving {
@@ -50,7 +51,11 @@ func newLeaving(r *rig) *leaving {
 		r.ok(r.PutClient(context.Background(), c, "test"))
 	}
 	l := &leaving{rig: r, id: r.person("ann")}
-	l.here, l.there = r.session(l.id), r.session(l.id)
+	l.token = r.signIn(l.id)
+	var err error
+	l.here, err = r.Session(context.Background(), l.token)
+	r.ok(err)
+	l.there = r.session(l.id)
 	l.enter(l.here, "chart")
 	l.enter(l.here, "chart") // once more, which is no second app
 	l.enter(l.here, "deaf")
@@ -66,6 +71,20 @@ func (l *leaving) enter(s *store.Session, client string) string {
 		CreatedAt: l.Now(), ExpiresAt: l.Now().Add(time.Hour)}
 	l.ok(l.RedeemCode(context.Background(), &g, account.HashSecret(g.ID), l.tokens()))
 	return g.ID
+}
+
+// takes has somebody sign in to the browser of here.
+func (l *leaving) takes(id account.ID) *store.Session {
+	l.Helper()
+	ctx := context.Background()
+	f := l.login("mine")
+	f.Account = id
+	n := newSession()
+	n.Replaces = l.token
+	l.ok(l.Finish(ctx, f, progress(l.charge(attempt(id))), n))
+	s, err := l.Session(ctx, n.Token)
+	l.ok(err)
+	return s
 }
 
 // queued are the apps that are to be told.
@@ -144,7 +163,15 @@ func TestEveryEndingTellsTheApps(t *testing.T) {
 		"raised": {func(l *leaving) {
 			l.ok(l.Finish(ctx, l.raising(flows.StepUp, l.here), progress(l.charge(attempt(l.id))), newSession()))
 		}, false, false},
-		"replaced":          {func(l *leaving) { l.ok(l.EndSession(ctx, l.here.ID, account.Replaced)) }, false, false},
+		"replaced":               {func(l *leaving) { l.ok(l.EndSession(ctx, l.here.ID, account.Replaced)) }, false, false},
+		"somebody else signs in": {func(l *leaving) { l.takes(l.person("carl")) }, true, false},
+		"signed in anew, and out": {func(l *leaving) {
+			s := l.takes(l.id)
+			if l.queued() > 0 {
+				l.Error("told before")
+			}
+			l.ok(l.EndSession(ctx, s.ID, account.SignedOut)) // by the sid that its apps know
+		}, true, false},
 		"revoked by an app": {func(l *leaving) { l.ok(l.RevokeGrant(ctx, l.enter(l.here, "chart"), account.ClientAsked)) }, false, false},
 		"registered no more": {func(l *leaving) {
 			l.ok(l.RemoveClient(ctx, "chart", "test"))
