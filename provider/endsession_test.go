@@ -316,6 +316,31 @@ func TestLogoutByAProgram(t *testing.T) {
 	}
 }
 
+// So does one that knows the person by a pairwise name, and only the session of
+// its own: also after that one was raised, and has another id.
+func TestLogoutByAPairwiseProgram(t *testing.T) {
+	for _, raised := range []bool{false, true} {
+		g := newLogoutRig(t, "https://id.example")
+		g.app("app", func(c *store.Client) { c.SubjectType = "pairwise" })
+		hint := g.idToken(g.person, "app")
+		if raised {
+			page := g.authorize("&prompt=login")
+			if a := g.post("/login/password", "flow", page.flow(), "password", rightPassword); a.StatusCode != http.StatusSeeOther {
+				t.Fatalf("%d %s", a.StatusCode, a.text)
+			}
+		}
+		other := &logoutRig{house: g.house, person: g.browser()}
+		other.signIn(other.authorize(""), "edith", rightPassword)
+		program := &logoutRig{house: g.house, person: g.browser()}
+		if a := program.end("id_token_hint", hint); a.StatusCode != 200 || g.signedIn() || !other.signedIn() {
+			t.Errorf("raised %v: %d, signed in %v, somebody else %v", raised, a.StatusCode, g.signedIn(), other.signedIn())
+		}
+		if a := program.end("id_token_hint", hint); a.StatusCode != 200 {
+			t.Errorf("once more: %d", a.StatusCode)
+		}
+	}
+}
+
 // The session went unseen for an hour, as it does while people work in their
 // apps: signing out of one of them ends what the session gave to all.
 func TestLogoutOfASessionThatIsOver(t *testing.T) {

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"context"
 	"errors"
 	"net/http"
 
@@ -78,12 +79,28 @@ func (p *Provider) endSession(w http.ResponseWriter, r *http.Request) error {
 		return p.askFirst(w, r, s, req, nil)
 	}
 	if s == nil {
-		s, err = p.Store.SessionNamed(r.Context(), req.hint.Subject, req.hint.Session)
+		s, err = p.hinted(r.Context(), req)
 		if err != nil && !errors.Is(err, store.ErrNoSession) {
 			return err
 		}
 	}
 	return p.signOut(w, r, s, req)
+}
+
+// hinted is the session that a hint is of.
+func (p *Provider) hinted(ctx context.Context, req logoutRequest) (*store.Session, error) {
+	id := req.hint.Subject
+	if pairwise(req.client) {
+		owner, err := p.Store.OwnerOf(ctx, req.hint.Session)
+		if err != nil {
+			return nil, err
+		}
+		if p.oidc.subjectFor(req.client, owner) != id {
+			return nil, store.ErrNoSession
+		}
+		id = owner
+	}
+	return p.Store.SessionNamed(ctx, id, req.hint.Session)
 }
 
 // endSessionPosted is endSession for a form. If an app's page had a browser send

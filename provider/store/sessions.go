@@ -1,11 +1,14 @@
 package store
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/medximity/idp/flows/account"
@@ -41,7 +44,9 @@ type Session struct {
 // section 3), for all its life. It cannot be turned back into the token.
 func (s Session) SID() string { return sidOf(s.Root) }
 
-func sidOf(root []byte) string { return base64.RawURLEncoding.EncodeToString(root[:16]) }
+func sidOf(root []byte) string { return base64.RawURLEncoding.EncodeToString(root[:sidBytes]) }
+
+const sidBytes = 16
 
 // Session returns the live session of a token, or ErrNoSession.
 func (s *Store) Session(ctx context.Context, token string) (*Session, error) {
@@ -99,6 +104,24 @@ func (s *Store) SessionNamed(ctx context.Context, id account.ID, sid string) (*S
 		}
 	}
 	return nil, ErrNoSession
+}
+
+// OwnerOf returns whose session has a sid, for apps that do not know accounts by
+// their IDs, or ErrNoSession. Sessions are forgotten two hours after their end.
+func (s *Store) OwnerOf(ctx context.Context, sid string) (account.ID, error) {
+	from, err := base64.RawURLEncoding.DecodeString(sid)
+	if err != nil || len(from) != sidBytes {
+		return "", ErrNoSession
+	}
+	to := append(slices.Clone(from), bytes.Repeat([]byte{0xff}, sha256.Size-sidBytes)...)
+	id, err := s.q.OwnerOf(ctx, db.OwnerOfParams{SidFrom: from, SidTo: to})
+	if missing(err) {
+		return "", ErrNoSession
+	}
+	if err != nil {
+		return "", fmt.Errorf("store: owner of a sid: %w", err)
+	}
+	return account.ID(id), nil
 }
 
 func (t *tx) endSession(ctx context.Context, id []byte, reason account.Reason) error {

@@ -150,3 +150,29 @@ func TestUnlockAndDisable(t *testing.T) {
 		}
 	})
 }
+
+func TestOwnerOf(t *testing.T) {
+	onBoth(t, func(r *rig) {
+		ctx := context.Background()
+		for _, who := range []string{"ann", "bob"} {
+			id := r.person(who)
+			s := r.session(id)
+			if got, err := r.OwnerOf(ctx, s.SID()); err != nil || got != id {
+				r.Errorf("%s's: %q, %v", who, got, err)
+			}
+			n := newSession()
+			r.ok(r.Finish(ctx, r.raising(flows.StepUp, s), progress(r.charge(attempt(id))), n))
+			raised, err := r.Session(ctx, n.Token)
+			r.ok(err)
+			r.ok(r.Do("DELETE FROM sessions WHERE id = $1", s.ID)) // swept
+			if got, err := r.OwnerOf(ctx, raised.SID()); err != nil || got != id || raised.SID() != s.SID() {
+				r.Errorf("%s's, raised: %q, %v", who, got, err)
+			}
+		}
+		for _, sid := range []string{"", "AAAAAAAAAAAAAAAAAAAAAA", "!", "AAAA"} {
+			if _, err := r.OwnerOf(ctx, sid); err != store.ErrNoSession {
+				r.Errorf("%q: %v", sid, err)
+			}
+		}
+	})
+}

@@ -150,6 +150,27 @@ func (q *Queries) KeepSession(ctx context.Context, arg KeepSessionParams) error 
 	return err
 }
 
+const ownerOf = `-- name: OwnerOf :one
+SELECT s.account FROM sessions s WHERE s.id BETWEEN $1 AND $2
+UNION
+SELECT r.account FROM sessions r WHERE r.root BETWEEN $1 AND $2
+LIMIT 1
+`
+
+type OwnerOfParams struct {
+	SidFrom []byte
+	SidTo   []byte
+}
+
+// Whose session apps know by a sid, the bytes from which on IDs begin with it
+// and up to which. It need not be live.
+func (q *Queries) OwnerOf(ctx context.Context, arg OwnerOfParams) (string, error) {
+	row := q.db.QueryRowContext(ctx, ownerOf, arg.SidFrom, arg.SidTo)
+	var account string
+	err := row.Scan(&account)
+	return account, err
+}
+
 const session = `-- name: Session :one
 SELECT s.id, s.account, s.practice, s.epoch, s.auth_time, s.methods, s.acr,
 	s.device, s.address, s.created_at, s.seen_at, s.expires_at,

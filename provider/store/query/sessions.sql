@@ -45,6 +45,14 @@ UPDATE sessions SET expires_at = @now
 WHERE id = @id AND expires_at > @now
 RETURNING account, practice;
 
+-- name: OwnerOf :one
+-- Whose session apps know by a sid, the bytes from which on IDs begin with it
+-- and up to which. It need not be live.
+SELECT s.account FROM sessions s WHERE s.id BETWEEN @sid_from AND @sid_to
+UNION
+SELECT r.account FROM sessions r WHERE r.root BETWEEN @sid_from AND @sid_to
+LIMIT 1;
+
 -- name: EndSessionsOf :execrows
 -- All of them but one, or simply all of them.
 UPDATE sessions SET expires_at = @now
