@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"html"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -57,7 +58,8 @@ func TestFlowModel(t *testing.T) {
 
 // milestones are what a walk that proves anything must come by.
 var milestones = []string{"session", "session by two factors", "session raised", "password reset", "password changed",
-	"authenticator added", "authenticator removed", "backup code used", "code accepted", "grant", "refreshed", "userinfo", "more time"}
+	"authenticator added", "authenticator removed", "backup code used", "code accepted", "grant", "refreshed", "userinfo", "more time",
+	"consent given", "consent withdrawn", "introspected", "ended by an app", "pushed request answered"}
 
 func fromEnv(t *testing.T, name string, use func(uint64)) {
 	t.Helper()
@@ -92,6 +94,9 @@ func newModel(t *testing.T) *model {
 	h.ok(err)
 	h.ok(h.Store.PutClient(t.Context(), store.Client{ID: "mfa", Name: "MFA", SecretHash: account.HashSecret(clientSecret), RequireMFA: true,
 		RedirectURIs: []string{"https://app.example/cb"}, Scopes: []string{"openid", "email", "profile", "offline_access"}}, "test"))
+	h.ok(h.Store.PutClient(t.Context(), store.Client{ID: "law", Name: "Law", SecretHash: account.HashSecret(clientSecret), ThirdParty: true,
+		RedirectURIs: []string{"https://app.example/cb"}, Scopes: []string{"openid", "email", "profile", "offline_access"}}, "test"))
+	h.ok(h.Store.PutClient(t.Context(), store.Client{ID: "api", Name: "API", SecretHash: account.HashSecret(clientSecret), Introspect: true}, "test"))
 	return m
 }
 
@@ -411,7 +416,7 @@ func (w *world) honest(r *rand.Rand, t *tab) {
 		q := hit{method: "POST", path: f.action, form: url.Values{}}
 		for _, field := range f.fields {
 			v := field[1]
-			if v == "" || field[0] == "identifier" {
+			if v == "" || field[0] == "identifier" || field[0] == "answer" {
 				v = w.right(r, field[0], page, who)
 			}
 			q.form.Set(field[0], v)
@@ -458,6 +463,8 @@ func (w *world) right(r *rand.Rand, name string, page *hit, p *soul) string {
 		return fmt.Sprintf("a lantern over quiet water %d", w.passwords)
 	case "saved", "more":
 		return "yes"
+	case "answer":
+		return "allow"
 	}
 	return ""
 }
@@ -554,12 +561,15 @@ var authorizeExtras = []url.Values{{}, {}, {}, {"prompt": {"login"}}, {"prompt":
 	{"acr_values": {"urn:medximity:acr:2fa"}}, {"acr_values": {"urn:medximity:acr:2fa"}}, {"response_mode": {"form_post"}}, {"claims": {`{"id_token":{"acr":{"essential":true,"value":"urn:medximity:acr:2fa"}}}`}}}
 
 func (w *world) authorize(r *rand.Rand, t *tab) {
-	q := url.Values{"client_id": {[]string{"app", "app", "app", "mfa"}[r.IntN(4)]}, "redirect_uri": {"https://app.example/cb"}, "response_type": {"code"},
+	q := url.Values{"client_id": {clientsOfPeople[r.IntN(5)]}, "redirect_uri": {"https://app.example/cb"}, "response_type": {"code"},
 		"scope": {"openid email profile offline_access"}, "state": {"s"}, "nonce": {"n"}, "code_challenge": {challenge}, "code_challenge_method": {"S256"}}
 	for name, v := range authorizeExtras[r.IntN(len(authorizeExtras))] {
 		q[name] = v
 	}
-	if w.ask = q; r.IntN(20) == 0 {
+	if w.ask = q; r.IntN(4) == 0 {
+		q = w.push(r, q)
+	}
+	if r.IntN(20) == 0 {
 		w.send(t, hit{method: "POST", path: "/authorize", form: q, foreign: true})
 		return
 	}
@@ -567,6 +577,23 @@ func (w *world) authorize(r *rand.Rand, t *tab) {
 	if w.wrong == "" && got.status == http.StatusSeeOther && strings.HasPrefix(got.to, "/") {
 		w.visit(t, got.to)
 	}
+}
+
+var clientsOfPeople = []string{"app", "app", "app", "mfa", "law"}
+
+// push has the app push its request, and returns what the browser brings; now
+// and then of a request that was pushed before.
+func (w *world) push(r *rand.Rand, q url.Values) url.Values {
+	form := maps.Clone(q)
+	form.Set("client_secret", clientSecret)
+	if len(w.pushed) == 0 || r.IntN(2) == 0 {
+		w.send(w.tabs[2], hit{method: "POST", path: "/par", form: form})
+	}
+	uri := w.pick(r, "request_uri")
+	if of := w.pushed[uri]; of != nil && r.IntN(10) > 0 {
+		q = of
+	}
+	return url.Values{"client_id": q["client_id"], "request_uri": {uri}}
 }
 
 // mail opens a mail's link, most often where it leads, and says yes.
@@ -604,24 +631,37 @@ func (w *world) redeem(r *rand.Rand, t *tab) {
 	if w.wrong == "" && r.IntN(2) == 0 {
 		w.send(t, hit{method: "GET", path: "/userinfo", auth: "Bearer " + w.pick(r, "access_token")})
 	}
+	if w.wrong == "" && r.IntN(2) == 0 {
+		w.introspect(r, t)
+	}
+}
+
+func (w *world) introspect(r *rand.Rand, t *tab) {
+	token := w.pick(r, []string{"access_token", "refresh_token", "refresh_token"}[r.IntN(3)])
+	w.send(t, hit{method: "POST", path: "/introspect", form: url.Values{"client_id": {"api"}, "client_secret": {clientSecret}, "token": {token}}})
 }
 
 // app does what apps do with codes and tokens.
 func (w *world) app(r *rand.Rand, t *tab) {
-	q := hit{method: "POST", path: "/token", form: url.Values{"client_id": {[]string{"app", "app", "app", "mfa"}[r.IntN(4)]}, "client_secret": {clientSecret}}}
+	q := hit{method: "POST", path: "/token", form: url.Values{"client_id": {clientsOfPeople[r.IntN(5)]}, "client_secret": {clientSecret}}}
 	set := func(pairs ...string) {
 		for i := 0; i < len(pairs); i += 2 {
 			q.form.Set(pairs[i], pairs[i+1])
 		}
 	}
-	switch n := r.IntN(20); {
+	switch n := r.IntN(24); {
 	case n < 8:
 		set("grant_type", "authorization_code", "code", w.pick(r, "code"), "redirect_uri", "https://app.example/cb", "code_verifier", verifier)
 	case n < 13:
 		set("grant_type", "refresh_token", "refresh_token", w.pick(r, "refresh_token"))
 	case n < 18:
 		q = hit{method: "GET", path: "/userinfo", auth: "Bearer " + w.pick(r, "access_token")}
-	case n < 19:
+	case n < 20:
+		w.introspect(r, t)
+		return
+	case n < 22:
+		q = hit{method: "GET", path: "/end-session", query: url.Values{"id_token_hint": {w.pick(r, "id_token_hint")}}}
+	case n < 23:
 		q.path = "/revoke"
 		set("token", w.pick(r, "refresh_token"))
 	default:
@@ -632,7 +672,7 @@ func (w *world) app(r *rand.Rand, t *tab) {
 
 // parameters are all that a page, a mail or an app ever sends.
 var parameters = []string{"flow", "flow", "way", "identifier", "password", "otp", "backup_code", "saved", "more", "new_password", "confirm_password",
-	"authenticator", "email", "id", "token", "language", "lang", "back", "notice", "code", "refresh_token", "access_token", "grant_type",
+	"authenticator", "email", "id", "client", "answer", "id_token_hint", "request_uri", "token", "language", "lang", "back", "notice", "code", "refresh_token", "access_token", "grant_type",
 	"client_id", "client_secret", "redirect_uri", "code_verifier", "prompt", "ui_locales"}
 
 var steps = []string{"identify", "password", "totp", "backup-code", "set-up-totp", "more-backup-codes", "backup-codes", "new-password", "link", "session", "nonsense"}
@@ -709,6 +749,10 @@ func (w *world) fill(r *rand.Rand, name, hidden string, page *hit, p *soul) stri
 		return []string{"en", "en", "ko", "xx"}[n%4]
 	case "notice", "authenticator":
 		return []string{"saved", "", "My phone"}[n%3]
+	case "client":
+		return "law"
+	case "answer":
+		return []string{"allow", "allow", "deny"}[n%3]
 	case "grant_type":
 		return []string{"authorization_code", "refresh_token", "password"}[n%3]
 	case "way":

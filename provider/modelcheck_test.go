@@ -145,6 +145,7 @@ type sessionRow struct {
 	epoch, auth, made, seen, idle, ends int64
 }
 type grantRow struct {
+	client           string
 	account, session string
 	epoch, revoked   int64
 }
@@ -200,10 +201,10 @@ func (e *eye) read(t testing.TB, a, b account.ID) *state {
 		scan(&id, &r.account, &r.flow, &r.acr, &r.methods, &r.epoch, &r.auth, &r.made, &r.seen, &r.idle, &r.ends)
 		s.sessions[id] = r
 	})
-	each(`SELECT id, account, lower(hex(session)), epoch, revoked_at FROM grants WHERE account IN (?, ?)`, func(scan func(...any)) {
+	each(`SELECT id, client, account, lower(hex(session)), epoch, revoked_at FROM grants WHERE account IN (?, ?)`, func(scan func(...any)) {
 		var id string
 		var r grantRow
-		scan(&id, &r.account, &r.session, &r.epoch, &r.revoked)
+		scan(&id, &r.client, &r.account, &r.session, &r.epoch, &r.revoked)
 		s.grants[id] = r
 	})
 	return s
@@ -229,8 +230,12 @@ type world struct {
 	access   map[string]*handed
 	refresh  map[string]*handed
 	families map[string]bool // of tokens, by grant: over
-	fresh    string          // the code that was given out last
-	mailed   []string        // the links of a change of address that was asked for
+	idTokens map[string]*handed
+	consents map[*soul]bool        // to the app of others
+	pushed   map[string]url.Values // by request_uri
+	answered map[string]bool       // of those: not by a page of ours
+	fresh    string                // the code that was given out last
+	mailed   []string              // the links of a change of address that was asked for
 }
 
 // flowFacts is what a flow's own browser proved in it.
@@ -238,9 +243,10 @@ type flowFacts struct {
 	id, browser string
 	born, ends  time.Time
 	typed       string
-	raises      *proof // the session that it began in
-	link        string // of a reset
-	key         []byte // of the authenticator that its page shows
+	ask         url.Values // the app's request that it is for
+	raises      *proof     // the session that it began in
+	link        string     // of a reset
+	key         []byte     // of the authenticator that its page shows
 	codes       []string
 	pwd, second map[*soul][]time.Time
 	direct      map[*soul]bool // the password was given in the flow itself
@@ -305,7 +311,8 @@ type handed struct {
 func newWorld(m *model, strict bool) *world {
 	n := m.walks
 	w := &world{model: m, pools: map[string][]string{}, flows: map[string]*flowFacts{}, sessions: map[string]*proof{}, links: map[string]*link{},
-		codes: map[string]*handed{}, access: map[string]*handed{}, refresh: map[string]*handed{}, families: map[string]bool{}}
+		codes: map[string]*handed{}, access: map[string]*handed{}, refresh: map[string]*handed{}, families: map[string]bool{},
+		idTokens: map[string]*handed{}, consents: map[*soul]bool{}, pushed: map[string]url.Values{}, answered: map[string]bool{}}
 	ctx := context.Background()
 	for i, name := range []string{"grace", "edith"} {
 		p := &soul{id: account.ID(fmt.Sprintf("id-%s-%d", name, n)), name: fmt.Sprintf("%s%d", name, n), password: "violet kettle for " + name, phones: map[string]*phone{}}
@@ -821,6 +828,9 @@ func (w *world) newGrant(q *hit, id string, g grantRow) {
 		w.fail("a grant without its session", "of %s by %+v", g.account, c)
 		return
 	}
+	if c.client == "law" && !w.consents[c.who] {
+		w.fail("a grant without consent", "of %s", g.account)
+	}
 	c.used, c.grant = true, id
 	w.seen["grant"]++
 }
@@ -853,6 +863,10 @@ func (w *world) answers(q *hit, opened *proof) {
 	switch {
 	case q.path == "/token" && q.status == http.StatusOK && q.method == "POST":
 		w.tokens(q)
+	case q.path == "/introspect" && q.status == http.StatusOK && q.method == "POST":
+		w.introspected(q)
+	case q.path == "/par" && q.status == http.StatusCreated:
+		w.newPush(q)
 	case q.path == "/userinfo" && q.status == http.StatusOK && q.method != "OPTIONS":
 		w.userinfo(q)
 	case strings.HasPrefix(q.path, "/account") && q.status == http.StatusOK:
@@ -869,7 +883,7 @@ func (w *world) answers(q *hit, opened *proof) {
 
 // newCode wants a code to be of the session that the browser has.
 func (w *world) newCode(q *hit, code string, opened *proof) {
-	for _, client := range []string{"app", "mfa"} {
+	for _, client := range []string{"app", "mfa", "law"} {
 		c, err := w.oidc.openCode(code, client)
 		if err != nil {
 			continue
@@ -883,6 +897,7 @@ func (w *world) newCode(q *hit, code string, opened *proof) {
 		if (client == "mfa" || c.ACR == flows.ACR2FA || q.path == "/authorize" && q.query.Get("acr_values") == flows.ACR2FA) && !s.second {
 			w.fail("a code without a second factor", "of %s", s.who.name)
 		}
+		w.newAnswer(q, client, s.who)
 		w.codes[code] = &handed{who: s.who, session: s.id, client: client}
 		w.give("code", code)
 		w.fresh = code
@@ -892,8 +907,57 @@ func (w *world) newCode(q *hit, code string, opened *proof) {
 	w.fail("a code of nobody", "%s", code)
 }
 
+func (w *world) newPush(q *hit) {
+	var got struct {
+		URI string `json:"request_uri"`
+	}
+	if json.Unmarshal([]byte(q.body), &got) != nil || w.pushed[got.URI] != nil || q.form.Get("client_secret") != clientSecret {
+		w.fail("an answer to a push", "%s", q.body)
+		return
+	}
+	w.pushed[got.URI] = q.form
+	w.give("request_uri", got.URI)
+}
+
+// newAnswer wants an app of others to have been allowed its code, and a pushed
+// request to be answered once.
+func (w *world) newAnswer(q *hit, client string, who *soul) {
+	switch {
+	case client != "law":
+	case q.method == "POST" && !q.foreign && q.path == "/consent" && q.form.Get("answer") == "allow":
+		w.consents[who] = true
+		w.seen["consent given"]++
+	case !w.consents[who] || q.path == "/authorize" && strings.Contains(w.askOf(q).Get("prompt"), "consent"):
+		w.fail("a code without consent", "of %s", who.name)
+	}
+	uri := q.query.Get("request_uri")
+	if q.path != "/authorize" || uri == "" {
+		return
+	}
+	if w.answered[uri] || w.pushed[uri].Get("client_id") != client {
+		w.fail("a pushed request is answered once", "%s", uri)
+	}
+	w.answered[uri] = true
+	w.seen["pushed request answered"]++
+}
+
+// askOf is the app's request that a request of the browser is about.
+func (w *world) askOf(q *hit) url.Values {
+	switch {
+	case q.path == "/authorize" && w.pushed[q.query.Get("request_uri")] != nil:
+		return w.pushed[q.query.Get("request_uri")]
+	case q.path == "/authorize":
+		return q.query
+	}
+	if f := w.flows[q.value("flow")]; f != nil {
+		return f.ask
+	}
+	return nil
+}
+
 func (w *world) tokens(q *hit) {
 	var got struct {
+		ID      string `json:"id_token"`
 		Access  string `json:"access_token"`
 		Refresh string `json:"refresh_token"`
 	}
@@ -923,6 +987,10 @@ func (w *world) tokens(q *hit) {
 	}
 	w.access[got.Access] = &handed{who: from.who, grant: from.grant, client: from.client}
 	w.give("access_token", got.Access)
+	if got.ID != "" {
+		w.idTokens[got.ID] = &handed{who: from.who, grant: from.grant, client: from.client}
+		w.give("id_token_hint", got.ID)
+	}
 	if got.Refresh != "" {
 		w.refresh[got.Refresh] = &handed{who: from.who, grant: from.grant, client: from.client}
 		w.give("refresh_token", got.Refresh)
@@ -942,6 +1010,42 @@ func (w *world) userinfo(q *hit) {
 	w.seen["userinfo"]++
 }
 
+// introspected: what is told to be live is.
+func (w *world) introspected(q *hit) {
+	if !strings.Contains(q.body, `"active":true`) {
+		return
+	}
+	a := w.access[q.form.Get("token")]
+	if a == nil {
+		a = w.refresh[q.form.Get("token")]
+	}
+	if a == nil || a.used || w.families[a.grant] || w.was.grants[a.grant].revoked > 0 || q.form.Get("client_id") != "api" {
+		w.fail("introspection", "%s by %+v", q.body, a)
+		return
+	}
+	w.seen["introspected"]++
+}
+
+// endedByApp: an app that shows an ID token ends the session that it is of, which
+// is the browser's own if it has one; a hint at another one ends nothing unasked.
+func (w *world) endedByApp(q *hit, opened *proof) {
+	h := w.idTokens[q.query.Get("id_token_hint")]
+	ended, left := q.set["__Host-mdx_session"]
+	if h == nil || q.status != http.StatusOK || opened != nil && !(left && ended == "") {
+		return
+	}
+	session := w.was.grants[h.grant].session
+	if opened != nil && session != opened.id {
+		w.fail("an app ends another session", "%+v, not %+v", opened, h)
+		return
+	}
+	if s := w.sessions[session]; s != nil {
+		s.over = true
+	}
+	w.endFamilies(func(g grantRow) bool { return g.session == session })
+	w.seen["ended by an app"]++
+}
+
 // endings marks what the request ended by its own words.
 func (w *world) endings(q *hit, opened *proof) {
 	post := q.method == "POST" && !q.foreign
@@ -954,6 +1058,14 @@ func (w *world) endings(q *hit, opened *proof) {
 			s.over = s.over || s.who == opened.who && s != opened
 		}
 		w.endFamilies(func(g grantRow) bool { return g.account == string(opened.who.id) && g.session != opened.id })
+	case q.path == "/end-session" && q.method == "GET":
+		w.endedByApp(q, opened)
+	case post && q.path == "/account/apps/withdraw" && opened != nil && strings.Contains(q.to, "notice="):
+		if q.form.Get("client") == "law" && w.consents[opened.who] {
+			w.consents[opened.who] = false
+			w.endFamilies(func(g grantRow) bool { return g.account == string(opened.who.id) && g.client == "law" })
+			w.seen["consent withdrawn"]++
+		}
 	case post && q.path == "/not-me" && q.status == http.StatusOK:
 		l := w.links[q.form.Get("token")]
 		if l == nil || l.kind != "not_me" || l.over {
@@ -1067,6 +1179,7 @@ func (w *world) learnFlow(q *hit, opened *proof) {
 			browser = v
 		}
 		f = &flowFacts{id: id, browser: browser, born: q.at, ends: q.at.Add(flows.LoginFor), pwd: map[*soul][]time.Time{}, second: map[*soul][]time.Time{}, direct: map[*soul]bool{}}
+		f.ask = w.askOf(q)
 		w.flows[id] = f
 		w.give("flow", id)
 		w.begun(q, f, opened)
@@ -1089,16 +1202,17 @@ func (w *world) begun(q *hit, f *flowFacts, s *proof) {
 		f.link = q.query.Get("token")
 		return
 	}
-	if s == nil || strings.HasPrefix(q.path, "/login") || q.path == "/" || strings.Contains(q.query.Get("prompt"), "select_account") {
+	resumes := q.path == "/login/continue" && f.ask != nil
+	if s == nil || strings.HasPrefix(q.path, "/login") && !resumes || q.path == "/" || strings.Contains(f.ask.Get("prompt"), "select_account") {
 		return
 	}
 	f.raises = s
 	fresh := q.at.Sub(s.auth) < freshFor
 	password, second := false, false
 	switch q.path {
-	case "/authorize":
-		most, err := strconv.Atoi(q.query.Get("max_age"))
-		anew := strings.Contains(q.query.Get("prompt"), "login") ||
+	case "/authorize", "/login/continue":
+		most, err := strconv.Atoi(f.ask.Get("max_age"))
+		anew := strings.Contains(f.ask.Get("prompt"), "login") ||
 			err == nil && (most == 0 || q.at.Sub(s.auth.Truncate(time.Second)) > time.Duration(most)*time.Second)
 		password = !anew && (fresh || w.enrolled(s.who))
 		second, f.forApp = password, password
