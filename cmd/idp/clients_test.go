@@ -189,6 +189,9 @@ func TestOpenIDClient(t *testing.T) {
 	}
 }
 
+// So does npm's oauth4webapi, which is stricter and has us to the letter.
+func TestOAuth4WebAPI(t *testing.T) { nodeClient(t, startDemo(t), "oauth4webapi.mjs") }
+
 // nodeClient runs a relying party of testdata/node, which walks by itself, and
 // wants it to say that it came to its end.
 func nodeClient(t *testing.T, d *demo, app string) {
