@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -295,6 +296,17 @@ func eventually(t *testing.T, what string, ok func() bool) {
 			t.Fatalf("waited half a minute for %s", what)
 		}
 	}
+}
+
+// freeAddress is one that a program may listen on that has to be told.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
 }
 
 func mustRead(t *testing.T, path string) []byte {
