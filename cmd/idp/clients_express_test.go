@@ -28,6 +28,11 @@ func TestExpressOpenIDConnect(t *testing.T) {
 	})
 }
 
+func TestPassportOpenIDConnect(t *testing.T) {
+	s, app := expressApp(t, "passport-openidconnect.mjs")
+	useExpressApp(s, s.person(), app)
+}
+
 // expressApp runs an app of testdata/node, registered at a server of its own.
 func expressApp(t *testing.T, script string) (s *deployed, app string) {
 	t.Helper()
