@@ -118,9 +118,12 @@ SELECT DISTINCT session, COALESCE(root, session) AS root, practice FROM grants
 WHERE account = @account;
 
 -- name: AppsOf :many
--- The apps that somebody is signed in to from a session.
+-- The apps that somebody is signed in to from a session. An app whose tokens are
+-- revoked counts until the session ends: its own goes on without them.
 SELECT DISTINCT client FROM grants
-WHERE account = @account AND session = @session AND revoked_at = 0
+WHERE account = @account AND session = @session
+	AND (revoked_at = 0 OR EXISTS (SELECT 1 FROM sessions s
+		WHERE s.id = grants.session AND s.expires_at > @now))
 ORDER BY client;
 
 -- name: AppsLeft :many
