@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"maps"
 	"os/exec"
 	"path/filepath"
 	"testing"
@@ -12,7 +13,7 @@ import (
 // that it held last.
 
 func TestExpressOpenIDConnect(t *testing.T) {
-	s, app := expressApp(t, "express-openid-connect.mjs")
+	s, app := expressApp(t, "express-openid-connect.mjs", map[string]any{"require_pushed_authorization_requests": true})
 	p := s.person()
 	useExpressApp(s, p, app)
 
@@ -29,20 +30,23 @@ func TestExpressOpenIDConnect(t *testing.T) {
 }
 
 func TestPassportOpenIDConnect(t *testing.T) {
-	s, app := expressApp(t, "passport-openidconnect.mjs")
+	s, app := expressApp(t, "passport-openidconnect.mjs", map[string]any{"pkce": "optional"})
 	useExpressApp(s, s.person(), app)
 }
 
-// expressApp runs an app of testdata/node, registered at a server of its own.
-func expressApp(t *testing.T, script string) (s *deployed, app string) {
+// expressApp runs an app of testdata/node, registered at a server of its own as
+// all of them are and as this one needs.
+func expressApp(t *testing.T, script string, needs map[string]any) (s *deployed, app string) {
 	t.Helper()
 	needNode(t)
 	const secret = "a secret that only this test ever has"
 	at := freeAddress(t)
 	app = "http://" + at
-	s = deploy(t, map[string]any{"id": "express", "secret": secret, "pkce": "optional",
+	client := map[string]any{"id": "express", "secret": secret,
 		"redirect_uris": []string{app + "/callback"}, "post_logout_redirect_uris": []string{app},
-		"backchannel_logout_uri": app + "/backchannel-logout"})
+		"backchannel_logout_uri": app + "/backchannel-logout"}
+	maps.Copy(client, needs)
+	s = deploy(t, client)
 	job, err := json.Marshal(map[string]string{"issuer": s.Issuer, "client": "express", "secret": secret, "at": at})
 	if err != nil {
 		t.Fatal(err)

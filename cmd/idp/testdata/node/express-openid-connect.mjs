@@ -1,5 +1,5 @@
-// An app on npm's express-openid-connect: sessions in a cookie, and a store for
-// what the provider tells it of logouts.
+// An app on npm's express-openid-connect that pushes its requests (RFC 9126), with
+// sessions in a cookie and a store for what the provider tells it of logouts.
 import express from 'express'
 import oidc from 'express-openid-connect'
 import session from 'express-session'
@@ -12,7 +12,7 @@ app.use(oidc.auth({
   issuerBaseURL: job.issuer, baseURL, clientID: job.client, clientSecret: job.secret,
   secret: 'the key of the cookies, of this test',
   authorizationParams: { response_type: 'code', scope: 'openid profile email offline_access' },
-  authRequired: false, idpLogout: true,
+  authRequired: false, idpLogout: true, pushedAuthorizationRequests: true,
   backchannelLogout: { store: new session.MemoryStore() },
   enableTelemetry: false,
 }))

@@ -1,6 +1,7 @@
 // A relying party on npm's oauth4webapi, which refuses what is not to the letter,
 // and a person without JavaScript. Nothing is skipped: the signature of each ID
-// token and of its JWKS key, iss of each answer, nonce, auth_time, content types.
+// token and of its JWKS key, iss of each answer, nonce, auth_time, content types. Requests are
+// pushed (RFC 9126).
 import assert from 'node:assert/strict'
 import * as oauth from 'oauth4webapi'
 import { person } from './walk.mjs'
@@ -17,17 +18,21 @@ const as = await oauth.processDiscoveryResponse(issuer, await oauth.discoveryReq
 const client = { client_id: job.client }
 const basic = oauth.ClientSecretBasic(job.secret)
 
+const push = async (request) => oauth.processPushedAuthorizationResponse(as, client,
+  await oauth.pushedAuthorizationRequest(as, client, basic, request, loopback))
+
 // attempt sends the person to sign in, and redeems what they come back with.
 async function attempt(more) {
   const verifier = oauth.generateRandomCodeVerifier()
   const state = oauth.generateRandomState()
   const nonce = oauth.generateRandomNonce()
   const start = new URL(as.authorization_endpoint)
-  start.search = new URLSearchParams({
-    client_id: job.client, redirect_uri: redirect, response_type: 'code', scope: 'openid profile email offline_access',
+  const { request_uri } = await push({
+    redirect_uri: redirect, response_type: 'code', scope: 'openid profile email offline_access',
     state, nonce, max_age: maxAge, code_challenge: await oauth.calculatePKCECodeChallenge(verifier),
     code_challenge_method: 'S256', ...more,
   })
+  start.search = new URLSearchParams({ client_id: job.client, request_uri })
   const params = oauth.validateAuthResponse(as, client, await go(start, redirect), state)
   const response = await oauth.authorizationCodeGrantRequest(as, client, basic, params, redirect, verifier, loopback)
   const tokens = await oauth.processAuthorizationCodeResponse(as, client, response, {

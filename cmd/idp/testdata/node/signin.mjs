@@ -1,6 +1,6 @@
 // A relying party on npm's openid-client v6, and a person without JavaScript:
-// discovery, code flow with PKCE, id_token, userinfo, refresh, revocation, and
-// signing out.
+// discovery, code flow with PKCE, id_token, userinfo, refresh, revocation, signing
+// out, and once more with the request pushed (RFC 9126).
 import assert from 'node:assert/strict'
 import * as oidc from 'openid-client'
 import { person } from './walk.mjs'
@@ -15,11 +15,11 @@ const config = await oidc.discovery(new URL(job.issuer), job.client, job.secret,
 })
 
 // attempt sends the person to sign in, and redeems what they come back with.
-async function attempt(more) {
+async function attempt(more, build = oidc.buildAuthorizationUrl) {
   const pkceCodeVerifier = oidc.randomPKCECodeVerifier()
   const expectedState = oidc.randomState()
   const expectedNonce = oidc.randomNonce()
-  const start = oidc.buildAuthorizationUrl(config, {
+  const start = await build(config, {
     redirect_uri: redirect, scope: 'openid profile email offline_access', state: expectedState, nonce: expectedNonce,
     code_challenge: await oidc.calculatePKCECodeChallenge(pkceCodeVerifier), code_challenge_method: 'S256', ...more,
   })
@@ -46,4 +46,9 @@ const end = oidc.buildEndSessionUrl(config, { id_token_hint: again.id_token, pos
 assert.equal((await go(end, bye)).href, `${bye}?state=${state}`)
 await assert.rejects(attempt({ prompt: 'none' }), { error: 'login_required' })
 await assert.rejects(oidc.refreshTokenGrant(config, again.refresh_token), { error: 'invalid_grant' })
+
+let pushed
+await attempt({}, async (...request) => (pushed = await oidc.buildAuthorizationUrlWithPAR(...request)))
+assert.deepEqual([...pushed.searchParams.keys()].sort(), ['client_id', 'request_uri'])
+await assert.rejects(go(pushed, redirect), /no sign-in form/) // it was for one sign-in
 console.log('signed in, refreshed, revoked and signed out')
