@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -298,15 +299,20 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// freeAddress is one that a program may listen on that has to be told.
+// freeAddress is one that a program may listen on that has to be told. Its port is
+// below those that Linux hands out, so that nobody is given it meanwhile.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		addr := fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000))
+		l, err := net.Listen("tcp", addr)
+		if err == nil {
+			_ = l.Close()
+			return addr
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no port is free from 20000 to 31999")
+	return ""
 }
 
 func mustRead(t *testing.T, path string) []byte {
