@@ -50,17 +50,25 @@ func (h *house) app(id string, change func(*store.Client)) {
 // idToken has a browser that is signed in sign in to an app.
 func (h *house) idToken(b *person, app string) string {
 	h.t.Helper()
+	id, _ := h.enter(b, app)
+	return id
+}
+
+// enter is idToken that returns the access token too.
+func (h *house) enter(b *person, app string) (idToken, access string) {
+	h.t.Helper()
 	to, err := b.get(strings.Replace(houseAuthorize, "client_id=app", "client_id="+app, 1) + challenge).Location()
 	h.ok(err)
 	a := b.post("/token", "grant_type", "authorization_code", "code", to.Query().Get("code"), "code_verifier", verifier,
 		"redirect_uri", "https://app.example/cb", "client_id", app, "client_secret", clientSecret)
 	var got struct {
-		ID string `json:"id_token"`
+		ID     string `json:"id_token"`
+		Access string `json:"access_token"`
 	}
 	if err := json.Unmarshal([]byte(a.text), &got); err != nil || got.ID == "" {
 		h.t.Fatalf("%d %s", a.StatusCode, a.text)
 	}
-	return got.ID
+	return got.ID, got.Access
 }
 
 // end asks to end the session.

@@ -78,3 +78,19 @@ func TestFrontChannelLogoutFromOurPages(t *testing.T) {
 		t.Error(diff, a.Header)
 	}
 }
+
+// An app may throw its tokens away and keep the person signed in: it needs none
+// once it knows who they are. It is told as any other.
+func TestFrontChannelLogoutOfAnAppWithoutTokens(t *testing.T) {
+	g, want := newFramedRig(t)
+	g.app("thrifty", func(c *store.Client) { c.FrontchannelLogoutURI = "https://thrifty.example/frame" })
+	_, access := g.enter(g.person, "thrifty")
+	if a := g.post("/revoke", "token", access, "client_id", "thrifty", "client_secret", clientSecret); a.StatusCode != http.StatusOK {
+		t.Fatal(a.StatusCode, a.text)
+	}
+	_, said, _ := strings.Cut(want[1], "?")
+	a := g.end("id_token_hint", g.hint)
+	if diff := cmp.Diff(append(want, "https://thrifty.example/frame?"+said), framesOn(a)); diff != "" {
+		t.Error(diff)
+	}
+}

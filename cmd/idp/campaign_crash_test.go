@@ -247,16 +247,6 @@ func (s *site) ok(err error) {
 	}
 }
 
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // up starts a server, as a supervisor does.
 func (s *site) up(n *node) {
 	s.t.Helper()

@@ -1,12 +1,10 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -73,23 +71,46 @@ func goOIDC(t *testing.T, d *demo) {
 	if _, err := rp.TokenSource(ctx, &oauth2.Token{RefreshToken: fresh.RefreshToken}).Token(); !errors.As(err, &refused) || refused.ErrorCode != "invalid_grant" {
 		t.Errorf("a revoked refresh token gave %v", err)
 	}
+	goOIDCLogout(p, op, rp, d)
 }
 
-// authorize signs the person in for an app and returns the code. The app
-// itself is not there: the redirect to it is caught.
+// goOIDCLogout signs the person in again, which asks them nothing, and out.
+func goOIDCLogout(p *person, op *oidc.Provider, rp oauth2.Config, d *demo) {
+	p.t.Helper()
+	ctx := p.t.Context()
+	verifier := oauth2.GenerateVerifier()
+	nobody := demoPerson{} // is asked
+	code := p.authorize(rp.AuthCodeURL("again", oauth2.S256ChallengeOption(verifier)), nobody, "again", d.Issuer)
+	token, err := rp.Exchange(ctx, code, oauth2.VerifierOption(verifier))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	var meta struct {
+		End string `json:"end_session_endpoint"`
+	}
+	if err := op.Claims(&meta); err != nil {
+		p.t.Fatal(err)
+	}
+	idToken, _ := token.Extra("id_token").(string)
+	back := p.away(meta.End + "?" + url.Values{"id_token_hint": {idToken}, "state": {"a b&c"},
+		"post_logout_redirect_uri": {"http://127.0.0.1:9/"}}.Encode())
+	if want := "http://127.0.0.1:9/?state=a+b%26c"; back == nil || back.String() != want {
+		p.t.Fatalf("signing out led to %v, not to %s", back, want)
+	}
+	p.signedOut(rp.AuthCodeURL("quiet", oauth2.SetAuthURLParam("prompt", "none"), oauth2.S256ChallengeOption(verifier)), "quiet")
+	var refused *oauth2.RetrieveError
+	_, err = rp.TokenSource(ctx, &oauth2.Token{RefreshToken: token.RefreshToken}).Token()
+	if !errors.As(err, &refused) || refused.ErrorCode != "invalid_grant" {
+		p.t.Errorf("after signing out, the refresh token gave %v", err)
+	}
+}
+
+// authorize signs the person in for an app and returns the code.
 func (p *person) authorize(address string, who demoPerson, state, issuer string) string {
 	p.t.Helper()
-	var back *url.URL
-	p.client.CheckRedirect = func(req *http.Request, _ []*http.Request) error {
-		if req.URL.Port() == "9" {
-			back = req.URL
-			return http.ErrUseLastResponse
-		}
-		return nil
-	}
-	p.visit(address)
+	back := p.away(address)
 	if back == nil {
-		p.signIn(who.Email, who.Password)
+		back = p.awayBy(func() { p.signIn(who.Email, who.Password) })
 	}
 	if back == nil {
 		p.t.Fatalf("no answer to the app; the page is %s (%d):\n%s", p.page.url, p.page.status, p.page.words())
@@ -99,6 +120,38 @@ func (p *person) authorize(address string, who demoPerson, state, issuer string)
 		p.t.Fatalf("the app got %s", back)
 	}
 	return q.Get("code")
+}
+
+// signedOut asks for an answer without a page, and wants to hear that nobody is
+// signed in.
+func (p *person) signedOut(quiet, state string) {
+	p.t.Helper()
+	back := p.away(quiet)
+	if back == nil || back.Query().Get("error") != "login_required" || back.Query().Get("state") != state {
+		p.t.Errorf("after signing out, prompt=none gave %v", back)
+	}
+}
+
+// away opens an address that may lead to an app, and returns where; nil if it
+// led to a page.
+func (p *person) away(address string) *url.URL {
+	p.t.Helper()
+	return p.awayBy(func() { p.visit(address) })
+}
+
+// awayBy returns where what the person does leads them. The app itself is not
+// there: the redirect to it, at port 9, is caught.
+func (p *person) awayBy(do func()) (to *url.URL) {
+	p.t.Helper()
+	p.client.CheckRedirect = func(req *http.Request, _ []*http.Request) error {
+		if req.URL.Port() == "9" {
+			to = req.URL
+			return http.ErrUseLastResponse
+		}
+		return nil
+	}
+	do()
+	return to
 }
 
 // revoke ends a token as RFC 7009 says.
@@ -129,27 +182,41 @@ func revoke(t *testing.T, op *oidc.Provider, rp oauth2.Config, token string) {
 
 // npm's openid-client v6 walks the same way; testdata/node/signin.mjs is the app.
 func TestOpenIDClient(t *testing.T) {
-	modules := filepath.Join("testdata", "node", "node_modules", "openid-client")
-	if _, err := os.Stat(modules); err != nil {
-		t.Fatalf("%v: run `npm ci` in cmd/idp/testdata/node (.ci/test does)", err)
-	}
 	for _, engine := range storetest.Engines {
 		t.Run(engine, func(t *testing.T) {
-			d := startDemo(t, "--store", storetest.New(t, engine).URL)
-			job, err := json.Marshal(map[string]any{"issuer": d.Issuer, "client": d.Clients[0].ID,
-				"secret": d.Clients[0].Secret, "identifier": d.grace().Username, "password": d.grace().Password,
-				"email": d.grace().Email})
-			if err != nil {
-				t.Fatal(err)
-			}
-			ctx, cancel := context.WithCancel(t.Context())
-			defer cancel()
-			cmd := exec.CommandContext(ctx, "node", "signin.mjs", string(job))
-			cmd.Dir = filepath.Join("testdata", "node")
-			out, err := cmd.CombinedOutput()
-			if err != nil || !strings.Contains(string(out), "signed in, refreshed and revoked") {
-				t.Errorf("%v\n%s", err, out)
-			}
+			nodeClient(t, startDemo(t, "--store", storetest.New(t, engine).URL), "signin.mjs")
 		})
+	}
+}
+
+// So does npm's oauth4webapi, which is stricter and has us to the letter.
+func TestOAuth4WebAPI(t *testing.T) { nodeClient(t, startDemo(t), "oauth4webapi.mjs") }
+
+// nodeClient runs a relying party of testdata/node, which walks by itself, and
+// wants it to say that it came to its end.
+func nodeClient(t *testing.T, d *demo, app string) {
+	t.Helper()
+	needNode(t)
+	job, err := json.Marshal(map[string]any{"issuer": d.Issuer, "client": d.Clients[0].ID,
+		"secret": d.Clients[0].Secret, "identifier": d.grace().Username, "password": d.grace().Password,
+		"email": d.grace().Email})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "node", app, string(job))
+	cmd.Dir = filepath.Join("testdata", "node")
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "signed in, refreshed, revoked and signed out") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// needNode fails if the packages of testdata/node are not those of its lock file.
+func needNode(t *testing.T) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "npm", "ls", "--silent")
+	cmd.Dir = filepath.Join("testdata", "node")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: run `npm ci` in cmd/idp/testdata/node (.ci/test does)\n%s", err, out)
 	}
 }

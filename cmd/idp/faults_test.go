@@ -225,11 +225,13 @@ func must(t *testing.T, args ...string) {
 	}
 }
 
-// startServe runs the server of a configuration file until the test ends. It
-// is a demo without people, apps and mailbox.
-func startServe(t *testing.T, config string) *demo {
+// startServe runs the server of a configuration file until the test ends, with
+// env beside the environment. It is a demo without people, apps and mailbox.
+func startServe(t *testing.T, config string, env ...string) *demo {
 	t.Helper()
-	d := &demo{t: t, process: start(t, "serve", "--config", config)}
+	cmd := exec.Command(idpBinary(t), "serve", "--config", config)
+	cmd.Env = append(environ(), env...)
+	d := &demo{t: t, process: launch(t, cmd)}
 	eventually(t, "serve", func() bool {
 		for line := range strings.Lines(d.process.log.String()) {
 			var l struct{ Msg, Listen, Operator string }

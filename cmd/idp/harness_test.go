@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -295,6 +297,22 @@ func eventually(t *testing.T, what string, ok func() bool) {
 			t.Fatalf("waited half a minute for %s", what)
 		}
 	}
+}
+
+// freeAddress is one that a program may listen on that has to be told. Its port is
+// below those that Linux hands out, so that nobody is given it meanwhile.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	for range 100 {
+		addr := fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000))
+		l, err := net.Listen("tcp", addr)
+		if err == nil {
+			_ = l.Close()
+			return addr
+		}
+	}
+	t.Fatal("no port is free from 20000 to 31999")
+	return ""
 }
 
 func mustRead(t *testing.T, path string) []byte {

@@ -55,6 +55,7 @@ github.com/spf13/                 cmd/idp
 github.com/knadh/                 cmd/idp
 github.com/emersion/              cmd/idp
 github.com/coreos/go-oidc         cmd/idp
+github.com/zitadel/               cmd/idp
 net/http                          provider provider/settings provider/web provider/metrics provider/outgoing cmd/idp
 `
 

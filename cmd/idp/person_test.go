@@ -58,6 +58,7 @@ func (p *person) visit(address string) *page {
 
 func (p *person) do(req *http.Request) *page {
 	p.t.Helper()
+	req.Header.Set("Accept", "text/html,*/*;q=0.8")
 	req.Header.Set("Accept-Language", "en")
 	resp, err := p.client.Do(req)
 	if err != nil {

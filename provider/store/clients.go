@@ -184,7 +184,7 @@ func (s *Store) RemoveClient(ctx context.Context, id, actor string) error {
 
 // AppsOf returns the apps that somebody was signed in to from a session.
 func (s *Store) AppsOf(ctx context.Context, sess *Session) ([]*Client, error) {
-	ids, err := s.q.AppsOf(ctx, db.AppsOfParams{Account: string(sess.Account), Session: sess.ID})
+	ids, err := s.q.AppsOf(ctx, db.AppsOfParams{Account: string(sess.Account), Session: sess.ID, Now: micros(s.Now())})
 	if err != nil {
 		return nil, fmt.Errorf("store: apps: %w", err)
 	}

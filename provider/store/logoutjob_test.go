@@ -238,3 +238,30 @@ func TestNobodyIsToldForNothing(t *testing.T) {
 		}
 	})
 }
+
+// An app whose tokens are revoked is one that the person is signed in to yet; when
+// they signed out they are signed in to none.
+func TestAppsOfASession(t *testing.T) {
+	onBoth(t, func(r *rig) {
+		ctx, l := context.Background(), newLeaving(r)
+		of := func(s *store.Session) (ids []string) {
+			all, err := l.AppsOf(ctx, s)
+			l.ok(err)
+			for _, c := range all {
+				ids = append(ids, c.ID)
+			}
+			return ids
+		}
+		l.ok(l.RevokeGrant(ctx, l.enter(l.here, "desk"), account.ReuseSeen))
+		if diff := gocmp.Diff([]string{"chart", "deaf", "desk"}, of(l.here)); diff != "" {
+			l.Error(diff)
+		}
+		l.ok(l.SignOut(ctx, l.here))
+		if ids := of(l.here); len(ids) > 0 {
+			l.Errorf("signed out, and in to %v", ids)
+		}
+		if diff := gocmp.Diff([]string{"desk"}, of(l.there)); diff != "" {
+			l.Error(diff)
+		}
+	})
+}

@@ -94,19 +94,23 @@ func (q *Queries) AppsLeft(ctx context.Context, arg AppsLeftParams) ([]AppsLeftR
 }
 
 const appsOf = `-- name: AppsOf :many
-SELECT DISTINCT client FROM grants
-WHERE account = $1 AND session = $2 AND revoked_at = 0
-ORDER BY client
+SELECT DISTINCT gr.client FROM grants gr
+WHERE gr.account = $1 AND gr.session = $2
+	AND (gr.revoked_at = 0 OR EXISTS (SELECT 1 FROM sessions s
+		WHERE s.id = gr.session AND s.expires_at > $3))
+ORDER BY gr.client
 `
 
 type AppsOfParams struct {
 	Account string
 	Session []byte
+	Now     int64
 }
 
-// The apps that somebody is signed in to from a session.
+// The apps that somebody is signed in to from a session. An app whose tokens are
+// revoked counts until the session ends: its own goes on without them.
 func (q *Queries) AppsOf(ctx context.Context, arg AppsOfParams) ([]string, error) {
-	rows, err := q.db.QueryContext(ctx, appsOf, arg.Account, arg.Session)
+	rows, err := q.db.QueryContext(ctx, appsOf, arg.Account, arg.Session, arg.Now)
 	if err != nil {
 		return nil, err
 	}

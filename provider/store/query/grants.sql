@@ -118,10 +118,13 @@ SELECT DISTINCT session, COALESCE(root, session) AS root, practice FROM grants
 WHERE account = @account;
 
 -- name: AppsOf :many
--- The apps that somebody is signed in to from a session.
-SELECT DISTINCT client FROM grants
-WHERE account = @account AND session = @session AND revoked_at = 0
-ORDER BY client;
+-- The apps that somebody is signed in to from a session. An app whose tokens are
+-- revoked counts until the session ends: its own goes on without them.
+SELECT DISTINCT gr.client FROM grants gr
+WHERE gr.account = @account AND gr.session = @session
+	AND (gr.revoked_at = 0 OR EXISTS (SELECT 1 FROM sessions s
+		WHERE s.id = gr.session AND s.expires_at > @now))
+ORDER BY gr.client;
 
 -- name: AppsLeft :many
 -- The apps that somebody was signed in to from a session that ends, or with
