@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/medximity/idp/provider"
 )
 
 // preset is what a well-known product needs to be registered with, so that it can
@@ -63,8 +65,7 @@ func (c *ClientConfig) usePreset(cmd *cobra.Command) error {
 	case at == "":
 		return fmt.Errorf("--preset %s needs --at: %s", name, p.at)
 	}
-	u, err := url.Parse(at)
-	if err != nil || u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
+	if provider.CheckRedirectURI(at) != nil || strings.Contains(at, "?") {
 		return fmt.Errorf("--at %s: it is %s", at, p.at)
 	}
 	within := func(path string) string {
