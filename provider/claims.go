@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/medximity/idp/flows"
 	"github.com/medximity/idp/flows/account"
@@ -25,7 +26,9 @@ var standardScopes = []string{scopeOpenID, "profile", "email", "address", "phone
 // is not every app's business.
 //
 //	practice   practice: the practice's id and name; roles: what they are in it;
-//	           locations: where they work, as the directory has it
+//	           locations: where they work, as the directory has it;
+//	           recently_recovered: true for 7 days after somebody else gave the
+//	           account back to them, for an app that waits with what is grave
 //	npi        npi: the National Provider Identifier, if its check digit is right
 var fieldScopes = []string{"practice", "npi"}
 
@@ -44,24 +47,27 @@ var scopeClaims = map[string][]string{
 	"address": {"address"},
 	"phone":   {"phone_number", "phone_number_verified"},
 
-	"practice": {"practice", "roles", "locations"},
+	"practice": {"practice", "roles", "locations", "recently_recovered"},
 	"npi":      {"npi"},
 }
 
 // claimsOf returns what the directory knows of the person under the names, each
 // with the type that OIDC Core section 5.1 gives it. What it does not know, or
 // knows in another shape, is left out (section 5.3.2).
-func claimsOf(e *directory.Entry, names []string) map[string]any {
+func claimsOf(e *directory.Entry, names []string, now time.Time) map[string]any {
 	out := make(map[string]any, len(names)+1)
 	for _, name := range names {
-		if v := claim(e, name); v != nil {
+		if v := claim(e, name, now); v != nil {
 			out[name] = v
 		}
 	}
 	return out
 }
 
-func claim(e *directory.Entry, name string) any {
+// recoveredFor is how long apps are told that an account was recovered.
+const recoveredFor = 7 * 24 * time.Hour
+
+func claim(e *directory.Entry, name string, now time.Time) any {
 	switch name {
 	case "name":
 		return nonBlank(e.Name)
@@ -97,6 +103,11 @@ func claim(e *directory.Entry, name string) any {
 		return nil
 	case "locations":
 		return locations(e.Claims[name])
+	case "recently_recovered":
+		if e.Recovered.IsZero() || !now.Before(e.Recovered.Add(recoveredFor)) {
+			return nil
+		}
+		return true
 	case "npi":
 		if npi, ok := e.Claims[name].(string); ok && account.ValidNPI(npi) {
 			return npi

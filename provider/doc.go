@@ -9,6 +9,8 @@
 //
 // Beside the standard scopes there are two of this field, for clients that are
 // registered with them: practice brings the claims practice ({"id", "name"}),
-// roles (a list of owner, admin, front_desk, billing) and locations (a list of
-// names); npi brings npi, the ten digits of a National Provider Identifier.
+// roles (a list of owner, admin, front_desk, billing), locations (a list of
+// names) and, for 7 days after somebody else gave the account back to its person,
+// recently_recovered (true); npi brings npi, the ten digits of a National Provider
+// Identifier.
 package provider

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/ory/fosite"
 
@@ -95,7 +96,7 @@ func (w *work) payload(t idToken, scopes []string) ([]byte, error) {
 	if err != nil || len(names) == 0 || w.person == nil {
 		return b, err
 	}
-	more, err := json.Marshal(claimsOf(w.person, names))
+	more, err := json.Marshal(claimsOf(w.person, names, time.Unix(t.IssuedAt, 0)))
 	if err != nil || len(more) <= len("{}") {
 		return b, err
 	}

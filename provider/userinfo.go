@@ -34,7 +34,7 @@ func (o *oidc) userinfo(w http.ResponseWriter, r *http.Request) error {
 			Status: http.StatusForbidden, Challenge: "Bearer"}
 	}
 	names := append(requestedBy(a.grant).Userinfo, claimNames(a.scopes)...)
-	claims := claimsOf(a.person, names)
+	claims := claimsOf(a.person, names, o.Now())
 	claims["sub"] = whose(a.grant)
 	return o.tell(w, r, a.grant.Client, claims)
 }

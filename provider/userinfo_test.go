@@ -190,7 +190,7 @@ func TestRevoke(t *testing.T) {
 func TestClaimTypes(t *testing.T) {
 	e := &directory.Entry{Email: "a@b", Claims: map[string]any{"given_name": 7, "nickname": " ", "phone_number": "1",
 		"phone_number_verified": "true", "updated_at": "now", "address": "here", "website": "w", "email_verified": 1}}
-	got := claimsOf(e, claimNames(standardScopes))
+	got := claimsOf(e, claimNames(standardScopes), time.Now())
 	want := map[string]any{"email": "a@b", "email_verified": false, "phone_number": "1", "phone_number_verified": false, "website": "w"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -199,6 +199,7 @@ func TestClaimTypes(t *testing.T) {
 
 // The claims of this field are for clients registered with their scopes.
 func TestFieldClaims(t *testing.T) {
+	now := time.Now()
 	for _, tt := range []struct {
 		name string
 		of   directory.Entry
@@ -209,11 +210,13 @@ func TestFieldClaims(t *testing.T) {
 			map[string]any{"practice": map[string]string{"id": "p1", "name": "Riverside"}, "roles": []string{"owner"},
 				"locations": []string{"Main Street", "North"}, "npi": "1234567893"}},
 		{"a patient", directory.Entry{}, map[string]any{}},
+		{"given back a week ago, all but a second", directory.Entry{Recovered: now.Add(-7*24*time.Hour + time.Second)}, map[string]any{"recently_recovered": true}},
+		{"given back a week ago", directory.Entry{Recovered: now.Add(-7 * 24 * time.Hour)}, map[string]any{}},
 		{"an NPI with a wrong check digit", directory.Entry{Practice: "p1", Claims: map[string]any{"npi": "1234567890", "locations": "Main Street"}},
 			map[string]any{"practice": map[string]string{"id": "p1"}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if diff := cmp.Diff(tt.want, claimsOf(&tt.of, claimNames(fieldScopes))); diff != "" {
+			if diff := cmp.Diff(tt.want, claimsOf(&tt.of, claimNames(fieldScopes), now)); diff != "" {
 				t.Error(diff)
 			}
 		})

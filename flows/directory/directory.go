@@ -6,6 +6,7 @@ package directory
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/medximity/idp/flows/account"
 )
@@ -41,10 +42,11 @@ type Entry struct {
 	Locale        string         // BCP 47, or ""
 	Claims        map[string]any // the standard claims it knows (OIDC Core section 5.1)
 	Disabled      bool
-	MustChange    bool   // the password is right but must be changed first
-	ShortPassword bool   // the password is shorter than the minimum without 2FA
-	RequireSecond bool   // the practice demands two factors
-	Version       string // changes whenever the password changes
+	Recovered     time.Time // when somebody else last gave the account back to its person; zero: never, or unknown
+	MustChange    bool      // the password is right but must be changed first
+	ShortPassword bool      // the password is shorter than the minimum without 2FA
+	RequireSecond bool      // the practice demands two factors
+	Version       string    // changes whenever the password changes
 	Handle        Handle
 }
 

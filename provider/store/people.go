@@ -72,6 +72,9 @@ func entryOf(r db.PersonRow) (*directory.Entry, error) {
 		ShortPassword: r.ShortPassword, RequireSecond: r.RequireSecond,
 		Version: strconv.FormatInt(r.Version, 10), Handle: directory.Handle(r.PasswordHash),
 	}
+	if r.RecoveredAt > 0 {
+		e.Recovered = at(r.RecoveredAt)
+	}
 	return e, json.Unmarshal([]byte(r.Claims), &e.Claims)
 }
 

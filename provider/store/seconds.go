@@ -211,6 +211,9 @@ func (s *Store) ResetSecond(ctx context.Context, id account.ID, by account.By, a
 		if err := t.endSessions(ctx, id, account.OperatorSaid); err != nil {
 			return err
 		}
+		if err := t.Recovered(ctx, db.RecoveredParams{ID: string(id), Now: t.now()}); err != nil {
+			return err
+		}
 		t.tell(account.Event{Kind: account.SecondReset, Subject: string(id), By: by, Actor: actor})
 		return s.notify(ctx, t, "second_factor_reset", id, nil)
 	})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -377,6 +378,33 @@ func TestHold(t *testing.T) {
 		r.charge(code)
 		if was, err := r.ResetSecond(ctx, r.person("bob"), account.BySupport, "sam"); was || err != nil {
 			r.Errorf("of somebody without one: %v, %v", was, err)
+		}
+	})
+}
+
+// Whoever had the second factor taken away for them is known as recovered, and
+// whoever had none to be taken away is not: to sign-ins and to access tokens.
+func TestRecovered(t *testing.T) {
+	onBoth(t, func(r *rig) {
+		ctx := context.Background()
+		ann, bob := r.person("ann"), r.person("bob")
+		r.phone(ann)
+		for _, id := range []account.ID{ann, bob} {
+			_, err := r.ResetSecond(ctx, id, account.BySupport, "sam")
+			r.ok(err)
+		}
+		at := r.Now()
+		for id, want := range map[account.ID]time.Time{ann: at, bob: {}} {
+			g, tokens := r.family(r.signIn(id)), r.tokens()
+			r.ok(r.RedeemCode(ctx, &g, account.HashSecret(g.ID), tokens))
+			_, by, err := r.GrantByAccess(ctx, tokens.Access)
+			r.ok(err)
+			for what, got := range map[string]time.Time{"id": r.lookup(directory.ByID, string(id)).Recovered,
+				"name": r.lookup(directory.ByIdentifier, strings.TrimPrefix(string(id), "id-")).Recovered, "token": by.Recovered} {
+				if want.Sub(got).Abs() > time.Second {
+					r.Errorf("%s by %s: %v, want %v", id, what, got, want)
+				}
+			}
 		}
 	})
 }

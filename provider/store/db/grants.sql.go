@@ -216,7 +216,8 @@ SELECT
 	COALESCE(p.claims, '{}') AS claims,
 	COALESCE(p.disabled, false) AS disabled,
 	COALESCE(p.must_change, false) AS must_change,
-	COALESCE(p.version, 0) AS version
+	COALESCE(p.version, 0) AS version,
+	COALESCE(p.recovered_at, 0) AS recovered_at
 FROM grants gr
 LEFT JOIN guards g ON g.subject = gr.account
 LEFT JOIN people p ON p.id = gr.account
@@ -261,6 +262,7 @@ type GrantByAccessRow struct {
 	Disabled       bool
 	MustChange     bool
 	Version        int64
+	RecoveredAt    int64
 }
 
 // A live access token and, in the same breath, whose it is; the person's
@@ -299,6 +301,7 @@ func (q *Queries) GrantByAccess(ctx context.Context, arg GrantByAccessParams) (G
 		&i.Disabled,
 		&i.MustChange,
 		&i.Version,
+		&i.RecoveredAt,
 	)
 	return i, err
 }

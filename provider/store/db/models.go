@@ -192,6 +192,7 @@ type Person struct {
 	CreatedAt     int64
 	UpdatedAt     int64
 	ShortPassword bool
+	RecoveredAt   int64
 }
 
 type Practice struct {

@@ -94,7 +94,7 @@ func (q *Queries) MustChange(ctx context.Context, id string) error {
 const person = `-- name: Person :one
 SELECT p.id, p.practice, p.role, p.username, p.email, p.email_verified, p.name,
 	p.locale, p.claims, p.password_hash, p.must_change, p.disabled, p.version,
-	p.short_password, COALESCE(pr.name, '') AS practice_name,
+	p.short_password, p.recovered_at, COALESCE(pr.name, '') AS practice_name,
 	COALESCE(pr.require_second, false) AS require_second
 FROM people p
 LEFT JOIN practices pr ON pr.id = p.practice
@@ -116,6 +116,7 @@ type PersonRow struct {
 	Disabled      bool
 	Version       int64
 	ShortPassword bool
+	RecoveredAt   int64
 	PracticeName  string
 	RequireSecond bool
 }
@@ -138,6 +139,7 @@ func (q *Queries) Person(ctx context.Context, id string) (PersonRow, error) {
 		&i.Disabled,
 		&i.Version,
 		&i.ShortPassword,
+		&i.RecoveredAt,
 		&i.PracticeName,
 		&i.RequireSecond,
 	)
@@ -147,7 +149,7 @@ func (q *Queries) Person(ctx context.Context, id string) (PersonRow, error) {
 const personByEmail = `-- name: PersonByEmail :one
 SELECT p.id, p.practice, p.role, p.username, p.email, p.email_verified, p.name,
 	p.locale, p.claims, p.password_hash, p.must_change, p.disabled, p.version,
-	p.short_password, COALESCE(pr.name, '') AS practice_name,
+	p.short_password, p.recovered_at, COALESCE(pr.name, '') AS practice_name,
 	COALESCE(pr.require_second, false) AS require_second
 FROM identifiers i JOIN people p ON p.id = i.person
 LEFT JOIN practices pr ON pr.id = p.practice
@@ -169,6 +171,7 @@ type PersonByEmailRow struct {
 	Disabled      bool
 	Version       int64
 	ShortPassword bool
+	RecoveredAt   int64
 	PracticeName  string
 	RequireSecond bool
 }
@@ -191,6 +194,7 @@ func (q *Queries) PersonByEmail(ctx context.Context, key string) (PersonByEmailR
 		&i.Disabled,
 		&i.Version,
 		&i.ShortPassword,
+		&i.RecoveredAt,
 		&i.PracticeName,
 		&i.RequireSecond,
 	)
@@ -200,7 +204,7 @@ func (q *Queries) PersonByEmail(ctx context.Context, key string) (PersonByEmailR
 const personByIdentifier = `-- name: PersonByIdentifier :one
 SELECT p.id, p.practice, p.role, p.username, p.email, p.email_verified, p.name,
 	p.locale, p.claims, p.password_hash, p.must_change, p.disabled, p.version,
-	p.short_password, COALESCE(pr.name, '') AS practice_name,
+	p.short_password, p.recovered_at, COALESCE(pr.name, '') AS practice_name,
 	COALESCE(pr.require_second, false) AS require_second
 FROM identifiers i JOIN people p ON p.id = i.person
 LEFT JOIN practices pr ON pr.id = p.practice
@@ -222,6 +226,7 @@ type PersonByIdentifierRow struct {
 	Disabled      bool
 	Version       int64
 	ShortPassword bool
+	RecoveredAt   int64
 	PracticeName  string
 	RequireSecond bool
 }
@@ -244,10 +249,25 @@ func (q *Queries) PersonByIdentifier(ctx context.Context, key string) (PersonByI
 		&i.Disabled,
 		&i.Version,
 		&i.ShortPassword,
+		&i.RecoveredAt,
 		&i.PracticeName,
 		&i.RequireSecond,
 	)
 	return i, err
+}
+
+const recovered = `-- name: Recovered :exec
+UPDATE people SET recovered_at = $1 WHERE id = $2
+`
+
+type RecoveredParams struct {
+	Now int64
+	ID  string
+}
+
+func (q *Queries) Recovered(ctx context.Context, arg RecoveredParams) error {
+	_, err := q.db.ExecContext(ctx, recovered, arg.Now, arg.ID)
+	return err
 }
 
 const renewHash = `-- name: RenewHash :exec

@@ -65,7 +65,8 @@ SELECT
 	COALESCE(p.claims, '{}') AS claims,
 	COALESCE(p.disabled, false) AS disabled,
 	COALESCE(p.must_change, false) AS must_change,
-	COALESCE(p.version, 0) AS version
+	COALESCE(p.version, 0) AS version,
+	COALESCE(p.recovered_at, 0) AS recovered_at
 FROM grants gr
 LEFT JOIN guards g ON g.subject = gr.account
 LEFT JOIN people p ON p.id = gr.account

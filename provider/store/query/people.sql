@@ -23,7 +23,7 @@ INSERT INTO identifiers (key, person, email) VALUES (@key, @person, @email);
 -- name: PersonByIdentifier :one
 SELECT p.id, p.practice, p.role, p.username, p.email, p.email_verified, p.name,
 	p.locale, p.claims, p.password_hash, p.must_change, p.disabled, p.version,
-	p.short_password, COALESCE(pr.name, '') AS practice_name,
+	p.short_password, p.recovered_at, COALESCE(pr.name, '') AS practice_name,
 	COALESCE(pr.require_second, false) AS require_second
 FROM identifiers i JOIN people p ON p.id = i.person
 LEFT JOIN practices pr ON pr.id = p.practice
@@ -32,7 +32,7 @@ WHERE i.key = @key;
 -- name: PersonByEmail :one
 SELECT p.id, p.practice, p.role, p.username, p.email, p.email_verified, p.name,
 	p.locale, p.claims, p.password_hash, p.must_change, p.disabled, p.version,
-	p.short_password, COALESCE(pr.name, '') AS practice_name,
+	p.short_password, p.recovered_at, COALESCE(pr.name, '') AS practice_name,
 	COALESCE(pr.require_second, false) AS require_second
 FROM identifiers i JOIN people p ON p.id = i.person
 LEFT JOIN practices pr ON pr.id = p.practice
@@ -41,7 +41,7 @@ WHERE i.key = @key AND i.email = true;
 -- name: Person :one
 SELECT p.id, p.practice, p.role, p.username, p.email, p.email_verified, p.name,
 	p.locale, p.claims, p.password_hash, p.must_change, p.disabled, p.version,
-	p.short_password, COALESCE(pr.name, '') AS practice_name,
+	p.short_password, p.recovered_at, COALESCE(pr.name, '') AS practice_name,
 	COALESCE(pr.require_second, false) AS require_second
 FROM people p
 LEFT JOIN practices pr ON pr.id = p.practice
@@ -55,6 +55,9 @@ UPDATE people SET
 	version = version + 1,
 	updated_at = @now
 WHERE id = @id;
+
+-- name: Recovered :exec
+UPDATE people SET recovered_at = @now WHERE id = @id;
 
 -- name: RenewHash :exec
 -- The same password under today's parameters, unless it was changed meanwhile.
