@@ -9,6 +9,10 @@ import (
 	"github.com/medximity/idp/provider/store"
 )
 
+// lookUp finds the grant of a live access token, and as much of the person as is
+// needed: GrantByAccess or LiveGrant.
+type lookUp func(ctx context.Context, access []byte) (*store.Grant, *directory.Entry, error)
+
 // access is a live access token: its grant, whose it is (nil: the client's own),
 // and which of the grant's scopes it has.
 type access struct {
@@ -19,20 +23,20 @@ type access struct {
 
 // accessOf returns what a live access token stands for. Anything else is
 // store.ErrGone: expired, revoked, of somebody who is gone, or not ours.
-func (o *oidc) accessOf(ctx context.Context, token string) (*access, error) {
+func (o *oidc) accessOf(ctx context.Context, token string, find lookUp) (*access, error) {
 	if !strings.HasPrefix(token, accessPrefix) {
-		return o.accessOfJWT(ctx, token)
+		return o.accessOfJWT(ctx, token, find)
 	}
 	_, mask, ok := o.opaque.read(accessPrefix, token)
 	if !ok {
 		return nil, store.ErrGone
 	}
-	return o.granted(ctx, token, func(g *store.Grant) []string { return masked(g.Scopes, mask) })
+	return o.granted(ctx, token, find, func(g *store.Grant) []string { return masked(g.Scopes, mask) })
 }
 
 // granted looks a token of ours up, whose scopes are some of its grant's.
-func (o *oidc) granted(ctx context.Context, token string, scopes func(*store.Grant) []string) (*access, error) {
-	g, person, err := o.Store.GrantByAccess(ctx, account.HashSecret(token))
+func (o *oidc) granted(ctx context.Context, token string, find lookUp, scopes func(*store.Grant) []string) (*access, error) {
+	g, person, err := find(ctx, account.HashSecret(token))
 	if err != nil {
 		return nil, err
 	}

@@ -85,7 +85,7 @@ func (t *accessToken) grantID() string {
 // accessOfJWT judges an access token that says itself what it is for. That of a
 // person is live while its grant says so, which revocation and refresh change; a
 // client's own is in no table, and ends with the client's registration.
-func (o *oidc) accessOfJWT(ctx context.Context, token string) (*access, error) {
+func (o *oidc) accessOfJWT(ctx context.Context, token string, find lookUp) (*access, error) {
 	t, err := o.readAccess(token)
 	if err != nil || !o.Now().Before(time.Unix(t.Expires, 0)) {
 		return nil, store.ErrGone
@@ -93,7 +93,7 @@ func (o *oidc) accessOfJWT(ctx context.Context, token string) (*access, error) {
 	if t.own() {
 		return o.ownAccess(ctx, t)
 	}
-	return o.granted(ctx, token, func(*store.Grant) []string { return strings.Fields(t.Scope) })
+	return o.granted(ctx, token, find, func(*store.Grant) []string { return strings.Fields(t.Scope) })
 }
 
 func (o *oidc) ownAccess(ctx context.Context, t *accessToken) (*access, error) {

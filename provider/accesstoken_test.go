@@ -76,8 +76,8 @@ func TestJWTAccessTokenEnds(t *testing.T) {
 		first := g.tokens()
 		token := first["access_token"].(string)
 		g.asks("x") // fills the client cache
-		for _, ask := range []func(string) (int, map[string]any){g.userinfo, g.asks} {
-			if diff := cmp.Diff([]string{"GrantByAccess"}, g.statements(func() { ask(token) })); diff != "" {
+		for statement, ask := range map[string]func(string) (int, map[string]any){"GrantByAccess": g.userinfo, "LiveGrant": g.asks} {
+			if diff := cmp.Diff([]string{statement}, g.statements(func() { ask(token) })); diff != "" {
 				t.Error(diff)
 			}
 			if ran := g.statements(func() { ask(token + "A") }); len(ran) > 0 {

@@ -45,7 +45,7 @@ func TestClientCredentials(t *testing.T) {
 
 		var about map[string]any
 		ran = g.statements(func() { _, about = g.asks(token) })
-		if diff := cmp.Diff([]string{"GrantByAccess"}, ran); diff != "" {
+		if diff := cmp.Diff([]string{"LiveGrant"}, ran); diff != "" {
 			t.Error(diff)
 		}
 		made, _ := about["iat"].(float64)

@@ -64,7 +64,7 @@ func (o *oidc) about(ctx context.Context, token string) (*introspection, error) 
 	if id, _, ok := o.opaque.read(refreshPrefix, token); ok {
 		return o.aboutRefresh(ctx, id, account.HashSecret(token))
 	}
-	a, err := o.accessOf(ctx, token)
+	a, err := o.accessOf(ctx, token, o.Store.LiveGrant)
 	if err != nil {
 		return nil, err
 	}

@@ -47,7 +47,7 @@ func TestIntrospection(t *testing.T) {
 				t.Errorf("%d %s", status, diff)
 			}
 			if token == access {
-				if diff := cmp.Diff([]string{"GrantByAccess"}, ran); diff != "" {
+				if diff := cmp.Diff([]string{"LiveGrant"}, ran); diff != "" {
 					t.Error(diff)
 				}
 			}

@@ -118,6 +118,7 @@ type grantStore interface {
 	Client(ctx context.Context, id string) (*store.Client, error)
 	RedeemCode(ctx context.Context, g *store.Grant, code []byte, t store.Tokens) error
 	GrantByAccess(ctx context.Context, access []byte) (*store.Grant, *directory.Entry, error)
+	LiveGrant(ctx context.Context, access []byte) (*store.Grant, *directory.Entry, error)
 	Grant(ctx context.Context, id string) (g *store.Grant, refresh []byte, live bool, err error)
 	Rotate(ctx context.Context, g *store.Grant, old []byte, t store.Tokens) error
 	UseAssertion(ctx context.Context, client string, jti []byte, until time.Time) (first bool, err error)

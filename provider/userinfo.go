@@ -19,7 +19,7 @@ func (o *oidc) userinfo(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	a, err := o.accessOf(r.Context(), token)
+	a, err := o.accessOf(r.Context(), token, o.Store.GrantByAccess)
 	if errors.Is(err, store.ErrGone) {
 		return invalidToken()
 	}

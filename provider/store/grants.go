@@ -121,6 +121,24 @@ func (s *Store) GrantByAccess(ctx context.Context, access []byte) (*Grant, *dire
 	return g, e, err
 }
 
+// LiveGrant is GrantByAccess without what the person is called: the entry has
+// the ID alone, and whether it is disabled.
+func (s *Store) LiveGrant(ctx context.Context, access []byte) (*Grant, *directory.Entry, error) {
+	r, err := s.q.LiveGrant(ctx, db.LiveGrantParams{AccessHash: access, Now: micros(s.Now())})
+	if missing(err) {
+		return nil, nil, ErrGone
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("store: access token: %w", err)
+	}
+	g := grantOf(grantRow{r.ID, r.Client, r.Account, r.Practice, r.Epoch, r.Session, r.Root, r.Scopes,
+		r.AuthTime, r.Methods, r.Acr, r.Requested, r.CreatedAt, r.AccessUntil, r.RefreshUntil, r.ExpiresAt})
+	if !r.Known {
+		return g, nil, nil
+	}
+	return g, &directory.Entry{ID: g.Account, Disabled: r.Disabled}, nil
+}
+
 // Grant returns a family by its ID, with the SHA-256 of its current refresh
 // token and whether it is live, or ErrGone if it never was or is forgotten.
 // Dead families are remembered for a day after their end.

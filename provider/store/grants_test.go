@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/medximity/idp/flows/account"
+	"github.com/medximity/idp/flows/directory"
 	"github.com/medximity/idp/provider/store"
 )
 
@@ -30,6 +31,20 @@ func (r *rig) family(token string) store.Grant {
 func (r *rig) tokens() store.Tokens {
 	return store.Tokens{Access: account.HashSecret(account.NewSecret()), Refresh: account.HashSecret(account.NewSecret()),
 		AccessUntil: r.Now().Add(10 * time.Minute), RefreshUntil: r.Now().Add(30 * 24 * time.Hour)}
+}
+
+// GrantByAccess is the store's, and wants LiveGrant to say the same.
+func (r *rig) GrantByAccess(ctx context.Context, access []byte) (*store.Grant, *directory.Entry, error) {
+	r.Helper()
+	g, person, err := r.Store.GrantByAccess(ctx, access)
+	live, known, liveErr := r.Store.LiveGrant(ctx, access)
+	if diff := cmp.Diff(g, live); diff != "" || (person == nil) != (known == nil) || !errors.Is(liveErr, err) {
+		r.Errorf("LiveGrant differs: %s, %+v, %+v, %v, %v", diff, person, known, err, liveErr)
+	}
+	if known != nil && (known.ID != person.ID || known.Disabled != person.Disabled) {
+		r.Errorf("LiveGrant differs: %+v, %+v", person, known)
+	}
+	return g, person, err
 }
 
 // redeemed makes a family for somebody called name.
@@ -68,9 +83,9 @@ func TestGrantComesBackAsItWas(t *testing.T) {
 		r.asked()
 		got, entry, err := r.GrantByAccess(ctx, tokens.Access)
 		r.ok(err)
-		if diff := cmp.Diff([]string{"GrantByAccess"}, r.asked()); diff != "" {
+		if diff := cmp.Diff([]string{"GrantByAccess", "LiveGrant"}, r.asked()); diff != "" {
 			t := r.T
-			t.Error("userinfo's statements:", diff)
+			t.Error("statements of userinfo, and introspection:", diff)
 		}
 		if diff := cmp.Diff(&want, got); diff != "" {
 			r.Error(diff)

@@ -317,6 +317,76 @@ func (q *Queries) GrantOfCode(ctx context.Context, codeHash []byte) (string, err
 	return id, err
 }
 
+const liveGrant = `-- name: LiveGrant :one
+SELECT
+	gr.id, gr.client, gr.account, gr.practice, gr.epoch, gr.session, gr.scopes,
+	gr.auth_time, gr.methods, gr.acr, gr.requested, gr.created_at,
+	gr.access_until, gr.refresh_until, gr.expires_at,
+	COALESCE(gr.root, gr.session) AS root,
+	CAST(p.id IS NOT NULL AS BOOLEAN) AS known,
+	COALESCE(p.disabled, false) AS disabled
+FROM grants gr
+LEFT JOIN guards g ON g.subject = gr.account
+LEFT JOIN people p ON p.id = gr.account
+WHERE gr.access_hash = $1 AND gr.access_until > $2
+	AND gr.revoked_at = 0
+	AND (gr.account = '' OR gr.epoch = g.epoch AND g.disabled = false)
+`
+
+type LiveGrantParams struct {
+	AccessHash []byte
+	Now        int64
+}
+
+type LiveGrantRow struct {
+	ID           string
+	Client       string
+	Account      string
+	Practice     string
+	Epoch        int64
+	Session      []byte
+	Scopes       string
+	AuthTime     int64
+	Methods      string
+	Acr          string
+	Requested    string
+	CreatedAt    int64
+	AccessUntil  int64
+	RefreshUntil int64
+	ExpiresAt    int64
+	Root         []byte
+	Known        bool
+	Disabled     bool
+}
+
+// GrantByAccess for who only wants to know whether the token is live: of the
+// person no more than that there is one, who is not disabled.
+func (q *Queries) LiveGrant(ctx context.Context, arg LiveGrantParams) (LiveGrantRow, error) {
+	row := q.db.QueryRowContext(ctx, liveGrant, arg.AccessHash, arg.Now)
+	var i LiveGrantRow
+	err := row.Scan(
+		&i.ID,
+		&i.Client,
+		&i.Account,
+		&i.Practice,
+		&i.Epoch,
+		&i.Session,
+		&i.Scopes,
+		&i.AuthTime,
+		&i.Methods,
+		&i.Acr,
+		&i.Requested,
+		&i.CreatedAt,
+		&i.AccessUntil,
+		&i.RefreshUntil,
+		&i.ExpiresAt,
+		&i.Root,
+		&i.Known,
+		&i.Disabled,
+	)
+	return i, err
+}
+
 const moveGrants = `-- name: MoveGrants :exec
 UPDATE grants SET session = $1, root = COALESCE(root, session)
 WHERE account = $2 AND session = $3

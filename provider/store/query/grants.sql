@@ -75,6 +75,23 @@ WHERE gr.access_hash = @access_hash AND gr.access_until > @now
 	AND gr.revoked_at = 0
 	AND (gr.account = '' OR gr.epoch = g.epoch AND g.disabled = false);
 
+-- name: LiveGrant :one
+-- GrantByAccess for who only wants to know whether the token is live: of the
+-- person no more than that there is one, who is not disabled.
+SELECT
+	gr.id, gr.client, gr.account, gr.practice, gr.epoch, gr.session, gr.scopes,
+	gr.auth_time, gr.methods, gr.acr, gr.requested, gr.created_at,
+	gr.access_until, gr.refresh_until, gr.expires_at,
+	COALESCE(gr.root, gr.session) AS root,
+	CAST(p.id IS NOT NULL AS BOOLEAN) AS known,
+	COALESCE(p.disabled, false) AS disabled
+FROM grants gr
+LEFT JOIN guards g ON g.subject = gr.account
+LEFT JOIN people p ON p.id = gr.account
+WHERE gr.access_hash = @access_hash AND gr.access_until > @now
+	AND gr.revoked_at = 0
+	AND (gr.account = '' OR gr.epoch = g.epoch AND g.disabled = false);
+
 -- name: Grant :one
 -- live: neither revoked nor over, and what was proven for it still holds.
 SELECT
