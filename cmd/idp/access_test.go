@@ -139,11 +139,17 @@ func (c *chromium) title() (s string) { c.t.Helper(); c.run(chromedp.Title(&s));
 func (c *chromium) focused(selector string) {
 	c.t.Helper()
 	var got string
-	c.run(chromedp.Evaluate(fmt.Sprintf(`(() => { const e = document.activeElement;
-		return e.matches(%q) ? "" : e.outerHTML.slice(0, 200) })()`, selector), &got))
-	if got != "" {
-		c.t.Errorf("%s: the focus is not on %s, but on %s", c.url(), selector, got)
+	for end := time.Now().Add(5 * time.Second); ; time.Sleep(20 * time.Millisecond) { // autofocus waits for the page to be drawn
+		c.run(chromedp.Evaluate(fmt.Sprintf(`(() => { const e = document.activeElement;
+			return e.matches(%q) ? "" : e.outerHTML.slice(0, 200) })()`, selector), &got))
+		if got == "" {
+			return
+		}
+		if time.Now().After(end) {
+			break
+		}
 	}
+	c.t.Errorf("%s: the focus is not on %s, but on %s", c.url(), selector, got)
 }
 
 // tabTo presses Tab until the focus is on what the selector finds. At every

@@ -17,6 +17,10 @@ func TestExpressOpenIDConnect(t *testing.T) {
 	p := s.person()
 	useExpressApp(s, p, app)
 
+	// The app was told of that logout, too. It takes a logout token to be about
+	// whoever signs in next as well, so they had better wait.
+	eventually(t, "the app to be told", func() bool { return p.visit(app+"/told").words() == "told 1" })
+
 	// Signing out at the provider signs out of the app, which is told by the server.
 	p.visit(app + "/login")
 	p.signIn(s.grace().Email, s.grace().Password)

@@ -7,6 +7,13 @@ import { baseURL, job, refreshed, serve, stale } from './app.mjs'
 
 const app = express()
 let last // the refresh token that was held last
+let told = 0 // logout tokens that were taken
+
+app.post('/backchannel-logout', (req, res, next) => {
+  res.on('finish', () => { told += res.statusCode === 204 })
+  next()
+})
+app.get('/told', (req, res) => res.type('text').send(`told ${told}`))
 
 app.use(oidc.auth({
   issuerBaseURL: job.issuer, baseURL, clientID: job.client, clientSecret: job.secret,
