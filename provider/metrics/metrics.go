@@ -138,7 +138,8 @@ func flowKinds() label  { return label{"flow", []string{"login", "stepup", "enro
 func hashOps() []string { return []string{"hash", "verify"} }
 
 func endpoints() label {
-	return label{"endpoint", []string{"authorize", "token", "userinfo", "introspect", "revoke", "end_session", "discovery", "jwks"}}
+	return label{"endpoint", []string{"authorize", "par", "token", "userinfo", "introspect", "revoke", "end_session",
+		"discovery", "jwks"}}
 }
 
 // oidcErrors are the codes that we answer with (RFC 6749 sections 4.1.2.1 and
@@ -146,7 +147,7 @@ func endpoints() label {
 func oidcErrors() label {
 	return label{"error", []string{"none", "access_denied", "account_selection_required",
 		"consent_required", "insufficient_scope", "interaction_required", "invalid_client",
-		"invalid_grant", "invalid_request", "invalid_scope", "invalid_target", "invalid_token",
+		"invalid_grant", "invalid_request", "invalid_request_uri", "invalid_scope", "invalid_target", "invalid_token",
 		"login_required", "request_not_supported", "request_uri_not_supported",
 		"registration_not_supported", "server_error", "temporarily_unavailable", "unauthorized_client",
 		"unmet_authentication_requirements", "unsupported_grant_type", "unsupported_response_type",
