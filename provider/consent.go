@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -73,7 +74,7 @@ func (o *oidc) allowed(w http.ResponseWriter, r *http.Request, req *authRequest,
 	if err != nil {
 		return err
 	}
-	page := consent{App: req.client.Name, Site: to.Host, Scopes: req.wanted(), Target: origin(req.redirect)}
+	page := consent{App: req.client.Name, Site: cmp.Or(to.Host, to.Scheme), Scopes: req.wanted(), Target: origin(req.redirect)}
 	if page.Request, err = o.sealAsked(req, s); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha512"
 	"errors"
+	"net/url"
 
 	"github.com/ory/fosite"
 	"github.com/ory/fosite/handler/oauth2"
@@ -24,7 +25,7 @@ func newFosite(o *oidc) *fosite.Fosite {
 		AccessTokenIssuer:            o.issuer,
 		ScopeStrategy:                fosite.ExactScopeStrategy,
 		AudienceMatchingStrategy:     fosite.ExactAudienceMatchingStrategy,
-		RedirectSecureChecker:        fosite.IsRedirectURISecureStrict,
+		RedirectSecureChecker:        func(_ context.Context, u *url.URL) bool { return CheckNativeURI(u.String()) == nil },
 		ClientAuthenticationStrategy: o.authenticate,
 		ClientSecretsHasher:          noHasher{},
 		JWKSFetcherStrategy:          noFetcher{},

@@ -3,6 +3,7 @@ package provider
 import (
 	"errors"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -70,6 +71,21 @@ func CheckRedirectURI(uri string) error {
 	return errors.New("it must be https, or http on the loopback interface")
 }
 
+// privateUse is a URI of a scheme that an app on a phone has claimed: a domain
+// name of its maker's, the other way round, and no authority (RFC 8252 section
+// 7.1).
+var privateUse = regexp.MustCompile(`^[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+:/([A-Za-z0-9._~!$&'()*+,;=:@%?-][A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?$`)
+
+// CheckNativeURI is CheckRedirectURI for a public client, which may be an app on
+// a phone: com.example.app:/cb is good, too. Any app there may claim the scheme,
+// so a code that goes to it is worth nothing without the verifier (section 8.1).
+func CheckNativeURI(uri string) error {
+	if privateUse.MatchString(uri) {
+		return nil
+	}
+	return CheckRedirectURI(uri)
+}
+
 // CheckFrontchannelURI says what is wrong with a URI that the page of whoever
 // signed out is to load for a client, or nil. It belongs to who gets the codes
 // (OpenID Connect Front-Channel Logout 1.0 section 2).
@@ -92,11 +108,15 @@ func loopback(host string) bool {
 	return host == "127.0.0.1" || host == "::1" || host == "localhost"
 }
 
-// origin returns the scheme and authority of a redirect URI, for form-action.
+// origin returns the scheme and authority of a redirect URI, for form-action; of
+// a private-use one the scheme is all that there is.
 func origin(uri string) string {
 	u, err := url.Parse(uri)
 	if err != nil {
 		return ""
+	}
+	if u.Host == "" {
+		return u.Scheme + ":"
 	}
 	return u.Scheme + "://" + u.Host
 }

@@ -3,6 +3,7 @@ package provider
 import (
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -120,6 +121,57 @@ func TestCheckFrontchannelURI(t *testing.T) {
 		if err := CheckFrontchannelURI(uri, redirects); (err == nil) != good {
 			t.Errorf("%s: %v", uri, err)
 		}
+	}
+}
+
+// RFC 8252 section 7.1.
+func TestCheckNativeURI(t *testing.T) {
+	for uri, good := range map[string]bool{"com.example.app:/cb": true, "com.example.app:/": true, "com.example.app:/cb?x=1": true, testCB: true, testNative: true,
+		"app:/cb": false, "com.example.app:cb": false, "com.example.app://cb": false, "com.example.app://evil.example/cb": false, "com.example.app:///cb": false,
+		"com.example.app:/cb#x": false, "com.example.app:/c b": false, "Com.Example.App:/cb": false, "javascript:/alert(1)": false, "com..app:/cb": false,
+		"data:text/html,x": false, "com.example.app": false, "com.example.app:": false, ".example:/cb": false, "com.example.app:/cb\n": false, "http://app.example/cb": false} {
+		if err := CheckNativeURI(uri); (err == nil) != good {
+			t.Errorf("%q: %v", uri, err)
+		}
+		if strings.HasPrefix(uri, "com.") && CheckRedirectURI(uri) == nil {
+			t.Errorf("%q is good for a client with a secret", uri)
+		}
+	}
+}
+
+// An app on a phone gets its code at its own scheme, which the pages' policy lets
+// a sign-in lead to, and needs its verifier.
+func TestNativeApp(t *testing.T) {
+	h := newHouse(t, "https://id.example")
+	h.app("phone", func(c *store.Client) {
+		c.Public, c.SecretHash, c.RedirectURIs = true, nil, []string{"com.example.app:/cb"}
+	})
+	b := h.browser()
+	const ask = "/authorize?client_id=phone&redirect_uri=com.example.app%3A%2Fcb&response_type=code&scope=openid&state=s"
+	page := b.get(ask + "&code_challenge_method=S256&code_challenge=" + challenge)
+	if csp := page.Header.Get("Content-Security-Policy"); !strings.Contains(csp, "form-action 'self' com.example.app:;") {
+		t.Error(csp)
+	}
+	to, err := url.Parse(b.signIn(page, "grace", rightPassword).Header.Get("Location"))
+	if err != nil || to.Scheme != "com.example.app" || to.Path != "/cb" || to.Query().Get("state") != "s" || !to.Query().Has("code") {
+		t.Fatal(to, err)
+	}
+	for _, try := range []struct {
+		verifier string
+		want     int
+	}{{"wrong" + verifier, http.StatusBadRequest}, {verifier, http.StatusOK}} {
+		a := b.post("/token", "grant_type", "authorization_code", "code", to.Query().Get("code"), "redirect_uri", "com.example.app:/cb",
+			"client_id", "phone", "code_verifier", try.verifier)
+		if a.StatusCode != try.want {
+			t.Errorf("verifier %q: %d %s", try.verifier, a.StatusCode, a.text)
+		}
+	}
+	a := b.get(ask)
+	if got, _ := url.Parse(a.Header.Get("Location")); got == nil || got.Query().Get("error") != "invalid_request" {
+		t.Errorf("without PKCE: %d %s", a.StatusCode, a.Header.Get("Location"))
+	}
+	if got := b.get(ask + "&response_mode=form_post&code_challenge_method=S256&code_challenge=" + challenge).Header.Get("Location"); !strings.Contains(got, "error=invalid_request") {
+		t.Errorf("form_post: %q", got)
 	}
 }
 

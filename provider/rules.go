@@ -58,6 +58,9 @@ func answerable(_ context.Context, req *authRequest) error {
 	switch req.form.Get("response_mode") {
 	case "", "query":
 	case "form_post":
+		if privateUse.MatchString(req.redirect) {
+			return invalidRequest("nothing can be posted to the redirect_uri")
+		}
 		req.formPost = true
 	default:
 		return invalidRequest("response_mode is query or form_post")

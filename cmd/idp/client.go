@@ -240,13 +240,17 @@ func (r registration) problems() []problem {
 	if len(r.RedirectURIs) == 0 && r.needsRedirect() {
 		say("redirect_uris", errors.New("needs at least one: --redirect-uri"))
 	}
+	check := provider.CheckRedirectURI
+	if r.Public {
+		check = provider.CheckNativeURI
+	}
 	for _, uri := range r.RedirectURIs {
-		if err := provider.CheckRedirectURI(uri); err != nil {
+		if err := check(uri); err != nil {
 			say("redirect_uris", fmt.Errorf("%q: %w", uri, err))
 		}
 	}
 	for _, uri := range r.PostLogoutURIs {
-		if err := provider.CheckRedirectURI(uri); err != nil {
+		if err := check(uri); err != nil {
 			say("post_logout_redirect_uris", fmt.Errorf("%q: %w", uri, err))
 		}
 	}
