@@ -25,7 +25,7 @@ import (
 // the new keys sign, and another day later, when the old ones are no longer
 // published. Every token is verified by an app that keeps our JWKS for as long
 // as we say, and never asks for it sooner, and by the other server.
-func TestKeyRotationUnderLoad(t *testing.T) {
+func TestT33KeysRotateUnderLoad(t *testing.T) {
 	s := newSite(t, siteOptions{nodes: 2})
 	for _, alg := range []string{"RS256", "ES256", "EdDSA", "PS256"} {
 		s.ok(s.db.PutClient(t.Context(), store.Client{ID: alg, Name: alg, SecretHash: account.HashSecret(appSecret), Algorithm: alg,
