@@ -53,9 +53,9 @@ func allowedScopes(c *store.Client) []string {
 // public client always must (RFC 9700 section 2.1.1).
 func needsPKCE(c *store.Client) bool { return c.Public || !c.PKCEOptional }
 
-// authenticate says which client sent a request to the token or revocation
-// endpoint: by HTTP Basic or in the body, as the client likes; by an assertion
-// if it is registered for those; or by its mere name if it is public. It is fosite's ClientAuthenticationStrategy.
+// authenticate says which client sent a request: by HTTP Basic or in the body, as
+// the client likes; by an assertion if it is registered for those; or by its mere
+// name if it is public. It is fosite's ClientAuthenticationStrategy.
 func (o *oidc) authenticate(ctx context.Context, r *http.Request, form url.Values) (fosite.Client, error) {
 	c, err := o.authenticated(ctx, r, form)
 	if err != nil {

@@ -47,7 +47,7 @@ func (o *oidc) push(w http.ResponseWriter, r *http.Request) error {
 			Status: http.StatusTooManyRequests}
 	}
 	form.Set("client_id", client.ID)
-	req := &authRequest{arrived: o.Now(), pushed: "now"}
+	req := &authRequest{arrived: o.Now(), pushed: "now"} // no visit yet, but not unpushed (pushedOnly)
 	if err := o.read(r.Context(), req, form); err != nil {
 		return err
 	}

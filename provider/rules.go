@@ -162,9 +162,8 @@ func challenged(_ context.Context, req *authRequest) error {
 
 const base64url = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
-// promptValues are those that we know (OIDC Core section 3.1.2.1). There is no
-// consent to ask for, since all apps are the practice's own; consent is passed
-// over.
+// promptValues are those that we know (OIDC Core section 3.1.2.1). consent means
+// something to apps of others alone (consent.go).
 var promptValues = []string{"none", "login", "consent", "select_account"}
 
 func prompted(_ context.Context, req *authRequest) error {
