@@ -154,12 +154,44 @@ type Guard struct {
 	Disabled        bool
 	TouchedAt       int64
 	Locks           int64
+	SignedInAt      int64
 }
 
 type Identifier struct {
 	Key    string
 	Person string
 	Email  bool
+}
+
+type Invitation struct {
+	ID        string
+	Practice  string
+	Key       string
+	Email     string
+	Role      string
+	Locations string
+	Locale    string
+	Known     bool
+	InvitedBy string
+	TokenHash []byte
+	SentAt    int64
+	Sent2     int64
+	Sent3     int64
+	ExpiresAt int64
+	EndedAt   int64
+}
+
+type InvitationLink struct {
+	Hash       []byte
+	Invitation string
+	SentAt     int64
+	UsedAt     int64
+}
+
+type Location struct {
+	ID       string
+	Practice string
+	Name     string
 }
 
 type Mail struct {
@@ -173,6 +205,11 @@ type Mail struct {
 	Attempts  int64
 	CreatedAt int64
 	DoneAt    int64
+}
+
+type PeopleLocation struct {
+	Person   string
+	Location string
 }
 
 type Person struct {
@@ -193,6 +230,7 @@ type Person struct {
 	UpdatedAt     int64
 	ShortPassword bool
 	RecoveredAt   int64
+	DeactivatedAt int64
 }
 
 type Practice struct {
@@ -267,4 +305,16 @@ type Source struct {
 	Failures    int64
 	HourStart   int64
 	Locks       int64
+}
+
+type Transfer struct {
+	Practice  string
+	ID        string
+	Owner     string
+	Heir      string
+	AskedAt   int64
+	ExpiresAt int64
+	DueAt     int64
+	OwnerHash []byte
+	HeirHash  []byte
 }
