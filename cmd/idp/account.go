@@ -110,14 +110,11 @@ one: by --send-link, which mails them a link, or by Forgot Password?.`,
 	return cmd
 }
 
-// roles are those that the built-in directory knows.
-var roles = []string{"owner", "admin", "front_desk", "billing", "support"}
-
 // completePerson completes and checks what the operator typed.
 func completePerson(ctx context.Context, cmd *cobra.Command, p *store.NewPerson, stdin bool) error {
 	or(&p.Username, p.Email)
 	p.EmailVerified = true
-	if p.Role != "" && !slices.Contains(roles, p.Role) {
+	if p.Role != "" && !slices.Contains(account.Roles, account.Role(p.Role)) {
 		return fmt.Errorf("--role %s: it is owner, admin, front_desk, billing or support", p.Role)
 	}
 	if local, domain, ok := strings.Cut(p.Email, "@"); !ok || local == "" || !strings.Contains(domain, ".") {

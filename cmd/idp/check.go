@@ -67,8 +67,8 @@ func (c *Config) checkBounds(p *problems) {
 		p.add("passwords.min", fmt.Errorf("%d is not between %d and 64: NIST SP 800-63B-4 section 3.1.1.2", c.PasswordMin, account.MinPassword))
 	}
 	for _, r := range c.SecondFactorRoles {
-		if !slices.Contains(roles, r) {
-			p.add("second_factor.roles", fmt.Errorf("%q is none of %s", r, strings.Join(roles, ", ")))
+		if !slices.Contains(account.Roles, account.Role(r)) {
+			p.add("second_factor.roles", fmt.Errorf("%q is none of %q", r, account.Roles))
 		}
 	}
 	if c.MailPort < 0 || c.MailPort > 65535 {
