@@ -63,6 +63,9 @@ func backTo(path string) string {
 	}
 	q := u.Query()
 	q.Del("ui_locales") // the choice was made after it
-	to := url.URL{Path: u.Path, RawPath: u.RawPath, RawQuery: q.Encode()}
-	return to.RequestURI()
+	to := (&url.URL{Path: u.Path, RawPath: u.RawPath, RawQuery: q.Encode()}).RequestURI()
+	if strings.HasPrefix(to, "//") {
+		return "/login" // it was "/%2fevil.example/ ", written anew
+	}
+	return to
 }
