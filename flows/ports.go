@@ -98,5 +98,6 @@ type ResetAsk struct {
 	Shadow  bool
 	Locale  string // of the page it was asked on, should the account have none
 	By      account.By
+	Actor   string // who asked in their stead, for the trail; "" for nobody
 	Source  account.Source
 }

@@ -21,9 +21,6 @@ CREATE INDEX people_locations_location ON people_locations (location);
 -- that an operator stopped is disabled without it: only an operator lets it go on.
 ALTER TABLE people ADD COLUMN deactivated_at bigint NOT NULL DEFAULT 0;
 
--- The last sign-in, for the practice to see who has none any more.
-ALTER TABLE guards ADD COLUMN signed_in_at bigint NOT NULL DEFAULT 0;
-
 -- One row an address that a practice invited. known: somebody has the address
 -- already, so no link to it ever works; to whoever invites, both look alike.
 CREATE TABLE invitations (

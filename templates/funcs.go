@@ -15,6 +15,7 @@ import (
 //	moment TIME          a date and time, in words, UTC
 //	stamp TIME           the same for <time datetime>
 //	device STRING        a browser and its system, in words
+//	role STRING          what somebody is in a practice, in words
 //	line STRING          what somebody typed, as one line of plain characters
 //	languages            for the language switch
 //	button HREF WORDS    for the mails' template "button"
@@ -34,8 +35,9 @@ func (s *Set) funcs(lang string) template.FuncMap {
 		},
 		"moment":    func(t time.Time) (string, error) { return s.moment(lang, t) },
 		"device":    func(d string) (string, error) { return s.device(lang, d) },
+		"role":      func(r string) (string, error) { return s.role(lang, r) },
 		"stamp":     stamp,
-		"line":      line,
+		"line":      Line,
 		"languages": Languages,
 		"button":    func(href any, words string) button { return button{fmt.Sprint(href), words} },
 		"row":       func(name string, value any) row { return row{name, fmt.Sprint(value)} },
@@ -91,9 +93,20 @@ func (s *Set) device(lang, kept string) (string, error) {
 	return s.words.say(lang, "sessions.device", map[string]any{"browser": browser, "system": system})
 }
 
-// line makes one line of what somebody typed, without the invisible characters
+// role says a role in words, and one that a directory made up as it calls it.
+func (s *Set) role(lang, r string) (string, error) {
+	switch r {
+	case "owner", "admin", "front_desk", "billing", "support":
+		return s.words.say(lang, "role."+r, nil)
+	case "":
+		return s.words.say(lang, "role.none", nil)
+	}
+	return Line(r), nil
+}
+
+// Line makes one line of what somebody typed, without the invisible characters
 // that reorder text or break out of their line in a mail.
-func line(v any) string {
+func Line(v any) string {
 	s := strings.Map(func(r rune) rune {
 		if unicode.Is(unicode.Cf, r) || unicode.IsControl(r) && !unicode.IsSpace(r) {
 			return -1

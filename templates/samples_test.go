@@ -74,7 +74,7 @@ func samples() []sample {
 		Frames []frame
 		To     string
 	}
-	return append(settingsSamples(wrong), []sample{
+	return append(append(settingsSamples(wrong), teamSamples(wrong)...), []sample{
 		{"", Page{Name: "consent", App: "Harbor Law", Data: consent{"grace", "files.harbor.example", all, "r1"}}},
 		{"first visit", Page{Name: "login", Step: "identify", Flow: "f1", App: "Chart", Data: signIn{App: "Chart"}}},
 		{"after saving a password", Page{Name: "login", Step: "identify", Flow: "f1", Notice: "Saved.", Data: signIn{}}},

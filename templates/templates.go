@@ -51,6 +51,7 @@ type Page struct {
 	Warning  string    // what will happen if it goes on like this
 	Notice   string    // what has just been done
 	Outdated bool      // the browser is Internet Explorer
+	Team     bool      // the person runs the team of their practice
 
 	Data any // the page's own struct, declared beside its handler or step
 }
@@ -69,6 +70,15 @@ func (p Page) Problem(field string) string {
 		}
 	}
 	return ""
+}
+
+// InTeam reports whether the page is one of Team Members.
+func (p Page) InTeam() bool {
+	switch p.Name {
+	case "team", "member", "member_confirm", "locations", "access", "no_team", "transfer", "invite", "invites":
+		return true
+	}
+	return false
 }
 
 // Set is all templates, parsed. It is safe for concurrent use.

@@ -38,8 +38,11 @@ const (
 	SessionEnded     Kind = "session_ended"     // Reason says why
 	GrantRevoked     Kind = "grant_revoked"     // a family of tokens died; Reason says why
 	AccountAdded     Kind = "account_added"     // by an operator
-	AccountDisabled  Kind = "account_disabled"  // by an operator
-	AccountEnabled   Kind = "account_enabled"   // by an operator
+	AccountDisabled  Kind = "account_disabled"  // by an operator, or by its team
+	AccountEnabled   Kind = "account_enabled"   // likewise
+	MemberChanged    Kind = "member_changed"    // by their team; Reason says what
+	LocationChanged  Kind = "location_changed"  // of a practice, by its team; Step is its ID
+	AccessReviewed   Kind = "access_reviewed"   // the list of who has access was taken out
 	SupportAsked     Kind = "support_asked"     // the contact form was sent
 	KeysRotated      Kind = "keys_rotated"      // a new signing key signs
 	ClientChanged    Kind = "client_changed"    // by an operator; Reason says how
@@ -89,6 +92,13 @@ const (
 	ProofChanged Reason = "proof_changed" // of the account: a password, a second factor
 	PersonAsked  Reason = "person"        // from Account Settings
 	NotMe        Reason = "disavowed"
+	TeamSaid     Reason = "team" // the Owner or an Admin of the practice
+)
+
+// Reasons of MemberChanged.
+const (
+	RoleGiven      Reason = "role"
+	LocationsGiven Reason = "locations"
 )
 
 // By says who or what caused an event.

@@ -67,6 +67,7 @@ const (
 type Capabilities struct {
 	SetPassword       bool   // a reset can finish here
 	SetProfile        bool   // e-mail address and language can be changed here
+	Team              bool   // practices, their people and what these are in them are kept here
 	ChangePasswordURL string // where it can, if SetPassword is false
 	OwnLockThreshold  int    // 0: none. At 5 or less, strangers can lock people there through us
 }

@@ -54,7 +54,7 @@ func (s *Sender) recipient(ctx context.Context, m store.Mail) (address, string, 
 		return address{}, "", store.ErrDrop
 	case err != nil:
 		return address{}, "", fmt.Errorf("mail: recipient: %w", err)
-	case e.Disabled || !e.EmailVerified:
+	case e.Disabled && !saysGoodbye(m) || !e.EmailVerified:
 		return address{}, "", store.ErrDrop
 	}
 	to, err := mailbox(m, e)
@@ -67,6 +67,9 @@ func (s *Sender) recipient(ctx context.Context, m store.Mail) (address, string, 
 	}
 	return address{addr: addr}, s.config.Templates.Match(e.Locale, m.Locale), nil
 }
+
+// saysGoodbye reports whether a mail tells that an account is disabled.
+func saysGoodbye(m store.Mail) bool { return m.Template == "team" && m.Data["what"] == "deactivated" }
 
 // mailbox returns where a mail goes: to the person's address in the directory,
 // whatever was queued (CVE-2017-18908). Only a change of address goes elsewhere

@@ -57,7 +57,7 @@ func newPeople(f factory) people {
 		sessionsEnded: f.counter("sessions_revoked_total", "Sessions ended before their time, by why.",
 			label{"reason", reasons(account.SignedOut, account.ResetDone,
 				account.Replaced, account.Displaced, account.OperatorSaid, account.ProofChanged, account.PersonAsked,
-				account.Held, account.NotMe)}),
+				account.Held, account.NotMe, account.TeamSaid)}),
 		held:       f.counter("second_factor_holds_total", "Second factors stopped after too many wrong codes."),
 		backupUsed: f.counter("backup_codes_used_total", "Backup codes used up."),
 		secondChanged: f.counter("second_factor_changes_total", "Second factors changed by their owners.",
@@ -174,7 +174,8 @@ func kinds() []string {
 		account.KeysRotated, account.ClientChanged, account.PracticeChanged, account.SteppedUp, account.CodeAccepted,
 		account.SecondAdded, account.SecondRemoved, account.SecondReset, account.SecondHeld, account.BackupMade,
 		account.BackupVoided, account.BackupUsed, account.EmailAsked, account.EmailChanged, account.EmailCancelled,
-		account.Disavowed, account.LanguageChanged, account.ConsentGiven, account.ConsentWithdrawn} {
+		account.Disavowed, account.LanguageChanged, account.ConsentGiven, account.ConsentWithdrawn,
+		account.MemberChanged, account.LocationChanged, account.AccessReviewed} {
 		text = append(text, string(k))
 	}
 	return text

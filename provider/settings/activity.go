@@ -25,10 +25,21 @@ func (s *Settings) activity(w http.ResponseWriter, r *http.Request, sess *store.
 	var lines []web.ActivityLine
 	for _, a := range all {
 		if key := what(a); key != "" && len(lines) < shown {
-			lines = append(lines, web.ActivityLine{What: key, At: a.At, Source: string(a.Source), Other: a.Actor != ""})
+			lines = append(lines, lineOf(key, a))
 		}
 	}
-	return s.Site.Render(w, r, http.StatusOK, templates.Page{Name: "activity", Data: web.ActivityPage{Lines: lines}})
+	return s.show(w, r, sess, templates.Page{Name: "activity", Data: web.ActivityPage{Lines: lines}})
+}
+
+// lineOf is an event as the page shows it. From where somebody else acted is
+// theirs to know.
+func lineOf(key string, a store.Activity) web.ActivityLine {
+	l := web.ActivityLine{What: key, At: a.At, Source: string(a.Source)}
+	if a.Actor != "" {
+		l.Source, l.Team = "", a.By == account.ByOwner
+		l.Other = !l.Team
+	}
+	return l
 }
 
 // what is the key of an event's words, after "activity.": its kind, and of a
@@ -38,6 +49,10 @@ func what(a store.Activity) string {
 	case account.SignInFailed:
 		if a.Factor == account.Password.String() || a.Factor == account.SecondFactor.String() {
 			return string(a.Kind) + "." + a.Factor
+		}
+	case account.MemberChanged:
+		if a.Reason == account.RoleGiven || a.Reason == account.LocationsGiven {
+			return string(a.Kind) + "." + string(a.Reason)
 		}
 	case account.ResetRequested:
 		return only(a, a.Reason == account.Sent)
@@ -53,7 +68,8 @@ func what(a store.Activity) string {
 		account.BackupMade, account.BackupVoided, account.BackupUsed,
 		account.EmailChanged, account.EmailCancelled, account.Disavowed, account.LanguageChanged,
 		account.ConsentGiven, account.ConsentWithdrawn,
-		account.AccountAdded, account.AccountDisabled, account.AccountEnabled, account.SupportAsked:
+		account.AccountAdded, account.AccountDisabled, account.AccountEnabled, account.SupportAsked,
+		account.AccessReviewed:
 		return string(a.Kind)
 	}
 	return ""

@@ -18,7 +18,7 @@ func (s *Settings) apps(w http.ResponseWriter, r *http.Request, sess *store.Sess
 	for i, c := range all {
 		lines[i] = web.AppLine{Client: c.Client, Name: c.Name, Scopes: web.ScopeLines(c.Scopes, s.Scopes), Given: c.GivenAt}
 	}
-	return s.Site.Render(w, r, http.StatusOK, templates.Page{Name: "apps", Notice: s.notice(r), Data: web.AppsPage{Apps: lines}})
+	return s.show(w, r, sess, templates.Page{Name: "apps", Notice: s.notice(r), Data: web.AppsPage{Apps: lines}})
 }
 
 // withdraw takes back what an app was allowed.

@@ -28,7 +28,7 @@ func (s *Settings) email(w http.ResponseWriter, r *http.Request, sess *store.Ses
 	if err != nil {
 		return err
 	}
-	return s.Site.Render(w, r, http.StatusOK, templates.Page{Name: "email", Data: web.EmailPage{Now: p.Email}})
+	return s.render(w, r, p, http.StatusOK, templates.Page{Name: "email", Data: web.EmailPage{Now: p.Email}})
 }
 
 // askEmail has both addresses mailed. Whether somebody else has the new one
@@ -43,14 +43,14 @@ func (s *Settings) askEmail(w http.ResponseWriter, r *http.Request, sess *store.
 	typed := r.PostForm.Get("email")
 	email := account.Normalise(typed)
 	if key := emailProblem(email, account.Normalise(p.Email)); key != "" {
-		return s.Site.Render(w, r, http.StatusUnprocessableEntity, templates.Page{Name: "email",
+		return s.render(w, r, p, http.StatusUnprocessableEntity, templates.Page{Name: "email",
 			Problems: []templates.Problem{{Field: "email", Text: s.Site.Text(r, key, nil)}},
 			Data:     web.EmailPage{Now: p.Email, Email: typed}})
 	}
 	if err := s.Store.AskEmail(r.Context(), sess, email, s.Site.Source(r)); err != nil {
 		return err
 	}
-	return s.Site.Render(w, r, http.StatusOK, templates.Page{Name: "email_sent",
+	return s.render(w, r, p, http.StatusOK, templates.Page{Name: "email_sent",
 		Data: web.EmailSentPage{Now: p.Email, New: email}})
 }
 

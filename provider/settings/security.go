@@ -31,7 +31,7 @@ func (s *Settings) security(w http.ResponseWriter, r *http.Request, sess *store.
 	if d.NewEmail, err = s.Store.PendingEmail(r.Context(), p.ID); err != nil {
 		return err
 	}
-	return s.Site.Render(w, r, http.StatusOK, templates.Page{Name: "security", Notice: s.notice(r), Data: d})
+	return s.render(w, r, p, http.StatusOK, templates.Page{Name: "security", Notice: s.notice(r), Data: d})
 }
 
 // authenticators are those of the account as pages show them: without keys.
@@ -93,7 +93,7 @@ func (s *Settings) askToRemove(w http.ResponseWriter, r *http.Request, sess *sto
 		s.toSecurity(w, r, "")
 		return nil
 	}
-	return s.Site.Render(w, r, http.StatusOK, templates.Page{Name: "remove_authenticator",
+	return s.render(w, r, p, http.StatusOK, templates.Page{Name: "remove_authenticator",
 		Data: web.RemovePage{Authenticator: all[i], Last: last}})
 }
 

@@ -32,7 +32,7 @@ func (s *Settings) sessions(w http.ResponseWriter, r *http.Request, sess *store.
 		}
 		return 0
 	})
-	return s.Site.Render(w, r, http.StatusOK, templates.Page{Name: "sessions", Notice: s.notice(r),
+	return s.show(w, r, sess, templates.Page{Name: "sessions", Notice: s.notice(r),
 		Data: web.SessionsPage{Sessions: lines}})
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/medximity/idp/flows/directory"
 	"github.com/medximity/idp/provider/store"
 	"github.com/medximity/idp/provider/web"
+	"github.com/medximity/idp/templates"
 )
 
 // Settings serves the pages below /account, and those behind the links that
@@ -43,6 +44,7 @@ const (
 // need leads back to a page from which it can be sent once more.
 func (s *Settings) Routes() []Route {
 	const security, sessions, email = "/account/security", "/account/sessions", "/account/email"
+	const team, places = "/account/team", "/account/team/locations"
 	return []Route{
 		{"GET /account", SignedIn, "", s.front},
 		{"GET /account/security", SignedIn, "", s.security},
@@ -63,6 +65,25 @@ func (s *Settings) Routes() []Route {
 		{"GET /account/email", Fresh, "", s.ownProfile(s.email)},
 		{"POST /account/email", Fresh, email, s.ownProfile(s.askEmail)},
 		{"POST /account/email/withdraw", SignedIn, security, s.ownProfile(s.withdrawEmail)},
+
+		{"GET /account/team", SignedIn, "", s.teamed(s.team)},
+		{"GET /account/team/member", Fresh, "", s.teamed(s.member)},
+		{"GET /account/team/confirm", Fresh, "", s.teamed(s.confirmMember)},
+		{"POST /account/team/link", Fresh, team, s.act(s.sendLink, "link_sent", "err.member_link")},
+		{"POST /account/team/unlock", Fresh, team, s.act(s.unlock, "member_unlocked", "err.member_unlock")},
+		{"POST /account/team/reset-second", Fresh, team, s.act(s.resetSecond, "member_second_reset", "err.member_second")},
+		{"POST /account/team/role", Fresh, team, s.act(s.setRole, "member_role", "err.member_role")},
+		{"POST /account/team/locations-of", Fresh, team, s.act(s.setLocations, "member_locations", "err.member_locations")},
+		{"POST /account/team/end-sessions", Fresh, team, s.act(s.endMember, "member_signed_out", "")},
+		{"POST /account/team/deactivate", Fresh, team, s.act(s.deactivate, "member_deactivated", "err.member_deactivate")},
+		{"POST /account/team/reactivate", Fresh, team, s.act(s.reactivate, "member_reactivated", "err.member_reactivate")},
+		{"GET /account/team/locations", Fresh, "", s.teamed(s.locations)},
+		{"POST /account/team/locations", Fresh, places, s.teamed(s.addLocation)},
+		{"POST /account/team/locations/rename", Fresh, places, s.teamed(s.renameLocation)},
+		{"POST /account/team/locations/remove", Fresh, places, s.teamed(s.removeLocation)},
+		{"GET /account/team/access", Fresh, "", s.teamed(s.access)},
+		{"POST /account/team/access.csv", Fresh, "/account/team/access", s.teamed(s.accessFile)},
+
 		{"GET /confirm-email", Nothing, "", s.confirmEmail},
 		{"POST /confirm-email", Nothing, "", s.emailConfirmed},
 		{"GET /confirm-email/cancel", Nothing, "", s.cancelEmail},
@@ -114,7 +135,9 @@ func query(notice string) string {
 // notices are all that a page may be asked to tell: a link to it cannot put
 // other words there.
 var notices = [...]string{"password_changed", "authenticator_added", "authenticator_removed", "codes_made",
-	"session_ended", "sessions_ended", "language_saved", "email_withdrawn", "app_withdrawn"}
+	"session_ended", "sessions_ended", "language_saved", "email_withdrawn", "app_withdrawn",
+	"link_sent", "member_unlocked", "member_second_reset", "member_role", "member_locations", "member_signed_out",
+	"member_deactivated", "member_reactivated", "location_added", "location_renamed", "location_removed"}
 
 // notice returns the words for what has just been done, or "".
 func (s *Settings) notice(r *http.Request) string {
@@ -133,4 +156,19 @@ func (s *Settings) person(r *http.Request, sess *store.Session) (*directory.Entr
 		return nil, flows.ErrNoFlow
 	}
 	return p, err
+}
+
+// render shows a page of Account Settings, and leads to the team those who run one.
+func (s *Settings) render(w http.ResponseWriter, r *http.Request, p *directory.Entry, status int, page templates.Page) error {
+	page.Team = s.runsTeam(p)
+	return s.Site.Render(w, r, status, page)
+}
+
+// show does so where nothing else of the person is needed.
+func (s *Settings) show(w http.ResponseWriter, r *http.Request, sess *store.Session, page templates.Page) error {
+	p, err := s.person(r, sess)
+	if err != nil {
+		return err
+	}
+	return s.render(w, r, p, http.StatusOK, page)
 }

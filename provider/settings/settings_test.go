@@ -309,7 +309,8 @@ var kinds = []account.Kind{account.SignedIn, account.SteppedUp, account.SignInFa
 	account.EmailChanged, account.EmailCancelled, account.Disavowed, account.LanguageChanged, account.ConsentGiven,
 	account.ConsentWithdrawn, account.SessionEnded,
 	account.GrantRevoked, account.AccountAdded, account.AccountDisabled, account.AccountEnabled, account.SupportAsked,
-	account.KeysRotated, account.ClientChanged, account.PracticeChanged}
+	account.KeysRotated, account.ClientChanged, account.PracticeChanged,
+	account.MemberChanged, account.LocationChanged, account.AccessReviewed}
 
 // What an event is told by has words: without them the page would not show.
 func TestActivityHasWords(t *testing.T) {
@@ -317,7 +318,7 @@ func TestActivityHasWords(t *testing.T) {
 	keys := map[string]bool{}
 	for _, k := range kinds {
 		for _, factor := range []string{"", "none", "password", "second_factor"} {
-			for _, reason := range []account.Reason{"", account.Sent, account.Replaced, account.ReuseSeen, account.BadCode} {
+			for _, reason := range []account.Reason{"", account.Sent, account.Replaced, account.ReuseSeen, account.BadCode, account.RoleGiven, account.LocationsGiven} {
 				if key := what(store.Activity{Kind: k, Factor: factor, Reason: reason}); key != "" {
 					keys["activity."+key] = true
 				}
@@ -332,7 +333,7 @@ func TestActivityHasWords(t *testing.T) {
 			t.Errorf("no words for %s", key)
 		}
 	}
-	if len(keys) != len(notices)+31 {
+	if len(keys) != len(notices)+34 {
 		t.Errorf("%d keys", len(keys))
 	}
 }

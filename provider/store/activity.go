@@ -15,7 +15,8 @@ type Activity struct {
 	Factor string // of account.Factor, or ""
 	Reason account.Reason
 	Source account.Source
-	Actor  string // "" for the person, else who acted
+	Actor  string     // "" for the person, else who acted
+	By     account.By // account.ByOwner: those who run the team of their practice
 	At     time.Time
 }
 
@@ -30,7 +31,10 @@ func (s *Store) Activity(ctx context.Context, id account.ID, most int) ([]Activi
 	all := make([]Activity, len(rows))
 	for i, r := range rows {
 		all[i] = Activity{Kind: account.Kind(r.Kind), Factor: r.Factor, Reason: account.Reason(r.Reason),
-			Source: account.Source(r.Source), Actor: r.Actor, At: at(r.At)}
+			Source: account.Source(r.Source), Actor: r.Actor, By: account.By(r.Initiator), At: at(r.At)}
+		if r.Actor == string(id) {
+			all[i].Actor = "" // they did it to others
+		}
 	}
 	return all, nil
 }

@@ -47,28 +47,51 @@ func (t *tx) clearLock(ctx context.Context, id account.ID, by account.By, actor 
 
 // SetDisabled stops an account or lets it go on. Either way everything proven
 // before is void: sessions, tokens, unfinished sign-ins, the reset link. Doing
-// it twice changes nothing. An account of another directory is stopped here alike.
+// it twice changes nothing. An account of another directory is stopped here
+// alike. What its practice had deactivated before, it cannot reactivate.
 func (s *Store) SetDisabled(ctx context.Context, id account.ID, disabled bool, actor string) error {
 	return s.update(ctx, func(t *tx) error {
-		n, err := t.SetGuardDisabled(ctx, db.SetGuardDisabledParams{
-			Subject: string(id), Disabled: disabled, Now: t.now()})
-		if err != nil || n == 0 {
+		e := account.Event{Subject: string(id), Actor: actor}
+		was, err := t.setDisabled(ctx, standstill{id, disabled, account.OperatorSaid}, e)
+		if err != nil {
 			return err
 		}
-		if _, err := t.SetPersonDisabled(ctx, db.SetPersonDisabledParams{
-			ID: string(id), Disabled: disabled, Now: t.now()}); err != nil {
-			return err
-		}
-		e := account.Event{Kind: account.AccountEnabled, Subject: string(id), Actor: actor}
-		if disabled {
+		n, err := t.TakeOver(ctx, string(id))
+		if n > 0 && !was {
 			e.Kind = account.AccountDisabled
+			t.tell(e)
 		}
-		t.tell(e)
-		if err := t.EndReset(ctx, string(id)); err != nil {
-			return err
-		}
-		return t.endSessions(ctx, id, account.OperatorSaid)
+		return err
 	})
+}
+
+// standstill is how an account is to stand, and why its sessions end.
+type standstill struct {
+	id       account.ID
+	disabled bool
+	why      account.Reason
+}
+
+// setDisabled tells the event, whose kind it knows, if the account stood otherwise.
+func (t *tx) setDisabled(ctx context.Context, st standstill, e account.Event) (was bool, err error) {
+	n, err := t.SetGuardDisabled(ctx, db.SetGuardDisabledParams{
+		Subject: string(st.id), Disabled: st.disabled, Now: t.now()})
+	if err != nil || n == 0 {
+		return false, err
+	}
+	if _, err := t.SetPersonDisabled(ctx, db.SetPersonDisabledParams{
+		ID: string(st.id), Disabled: st.disabled, Now: t.now()}); err != nil {
+		return false, err
+	}
+	e.Kind = account.AccountEnabled
+	if st.disabled {
+		e.Kind = account.AccountDisabled
+	}
+	t.tell(e)
+	if err := t.EndReset(ctx, string(st.id)); err != nil {
+		return false, err
+	}
+	return true, t.endSessions(ctx, st.id, st.why)
 }
 
 // AddPractice adds a practice to the built-in directory.

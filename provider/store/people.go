@@ -25,10 +25,11 @@ var _ directory.Directory = People{}
 // ID is "people".
 func (People) ID() string { return "people" }
 
-// Capabilities says that a reset finishes here, in the store's transaction, and
-// that people change their own address and language here.
+// Capabilities says that a reset finishes here, in the store's transaction, that
+// people change their own address and language here, and that practices run
+// their teams here.
 func (People) Capabilities() directory.Capabilities {
-	return directory.Capabilities{SetPassword: true, SetProfile: true}
+	return directory.Capabilities{SetPassword: true, SetProfile: true, Team: true}
 }
 
 // Ping reports whether the store answers.

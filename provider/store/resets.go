@@ -14,35 +14,41 @@ import (
 // statements, so that time tells nothing.
 func (s *Store) AskReset(ctx context.Context, a flows.ResetAsk) error {
 	return s.update(ctx, func(t *tx) error {
-		token, cancel := account.NewSecret(), account.NewSecret()
-		e := account.Event{Kind: account.ResetRequested, Subject: a.Subject, By: a.By,
-			Source: a.Source, Reason: account.Sent}
-		if a.Shadow {
-			e.Reason = account.NoAccount
-		}
-		n, err := t.AskReset(ctx, db.AskResetParams{
-			Subject: a.Subject, Shadow: a.Shadow, Initiator: string(a.By),
-			TokenHash: account.HashSecret(token), CancelHash: account.HashSecret(cancel),
-			Now: t.now(), ExpiresAt: micros(t.at.Add(account.LinkFor)),
-			HourAgo: micros(t.at.Add(-time.Hour)),
-		})
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			e.Reason = account.RateLimited
-			t.tell(e)
-			return nil
-		}
-		t.tell(e)
-		if err := t.AddResetLink(ctx, db.AddResetLinkParams{
-			Hash: account.HashSecret(token), Subject: a.Subject, SentAt: t.now()}); err != nil {
-			return err
-		}
-		return s.queueMail(ctx, t, Mail{Template: "reset", Subject: a.Subject, Locale: a.Locale,
-			Data: map[string]any{"token": token, "cancel": cancel,
-				"minutes": int(account.LinkFor.Minutes())}})
+		_, err := s.askReset(ctx, t, a)
+		return err
 	})
+}
+
+// askReset reports whether a link was made: there are only so many an hour.
+func (s *Store) askReset(ctx context.Context, t *tx, a flows.ResetAsk) (made bool, err error) {
+	token, cancel := account.NewSecret(), account.NewSecret()
+	e := account.Event{Kind: account.ResetRequested, Subject: a.Subject, By: a.By, Actor: a.Actor,
+		Source: a.Source, Reason: account.Sent}
+	if a.Shadow {
+		e.Reason = account.NoAccount
+	}
+	n, err := t.AskReset(ctx, db.AskResetParams{
+		Subject: a.Subject, Shadow: a.Shadow, Initiator: string(a.By),
+		TokenHash: account.HashSecret(token), CancelHash: account.HashSecret(cancel),
+		Now: t.now(), ExpiresAt: micros(t.at.Add(account.LinkFor)),
+		HourAgo: micros(t.at.Add(-time.Hour)),
+	})
+	if err != nil {
+		return false, err
+	}
+	if n == 0 {
+		e.Reason = account.RateLimited
+		t.tell(e)
+		return false, nil
+	}
+	t.tell(e)
+	if err := t.AddResetLink(ctx, db.AddResetLinkParams{
+		Hash: account.HashSecret(token), Subject: a.Subject, SentAt: t.now()}); err != nil {
+		return false, err
+	}
+	return true, s.queueMail(ctx, t, Mail{Template: resetMail, Subject: a.Subject, Locale: a.Locale,
+		Data: map[string]any{"token": token, "cancel": cancel,
+			"minutes": int(account.LinkFor.Minutes()), "team": a.By == account.ByOwner}})
 }
 
 // OpenLink tells what a link is worth. What nobody ever made is counted and

@@ -191,33 +191,41 @@ func (t *tx) dropBackupCodes(ctx context.Context, id account.ID) error {
 // It reports whether there was anything to take.
 func (s *Store) ResetSecond(ctx context.Context, id account.ID, by account.By, actor string) (was bool, err error) {
 	err = s.update(ctx, func(t *tx) error {
-		g, err := t.ReadGuard(ctx, db.ReadGuardParams{Subject: string(id)})
-		if err != nil {
-			return err
-		}
-		n, err := t.RemoveAuthenticators(ctx, string(id))
-		if err != nil {
-			return err
-		}
-		if was = n > 0 || g.CodeWrong+g.CodeFailed > 0; !was {
-			return nil
-		}
-		if err := t.dropBackupCodes(ctx, id); err != nil {
-			return err
-		}
-		if _, err := t.ClearCodes(ctx, string(id)); err != nil {
-			return err
-		}
-		if err := t.endSessions(ctx, id, account.OperatorSaid); err != nil {
-			return err
-		}
-		if err := t.Recovered(ctx, db.RecoveredParams{ID: string(id), Now: t.now()}); err != nil {
-			return err
-		}
-		t.tell(account.Event{Kind: account.SecondReset, Subject: string(id), By: by, Actor: actor})
-		return s.notify(ctx, t, "second_factor_reset", id, nil)
+		was, err = s.resetSecond(ctx, t, account.Event{Kind: account.SecondReset, Subject: string(id), By: by, Actor: actor})
+		return err
 	})
 	return was, err
+}
+
+// resetSecond does it to the event's subject, and tells the event.
+func (s *Store) resetSecond(ctx context.Context, t *tx, e account.Event) (was bool, err error) {
+	g, err := t.ReadGuard(ctx, db.ReadGuardParams{Subject: e.Subject})
+	if err != nil {
+		return false, err
+	}
+	n, err := t.RemoveAuthenticators(ctx, e.Subject)
+	if err != nil || n == 0 && g.CodeWrong+g.CodeFailed == 0 {
+		return false, err
+	}
+	id := account.ID(e.Subject)
+	if err := t.dropBackupCodes(ctx, id); err != nil {
+		return false, err
+	}
+	if _, err := t.ClearCodes(ctx, e.Subject); err != nil {
+		return false, err
+	}
+	why := account.OperatorSaid
+	if e.By == account.ByOwner {
+		why = account.TeamSaid
+	}
+	if err := t.endSessions(ctx, id, why); err != nil {
+		return false, err
+	}
+	if err := t.Recovered(ctx, db.RecoveredParams{ID: e.Subject, Now: t.now()}); err != nil {
+		return false, err
+	}
+	t.tell(e)
+	return true, s.notify(ctx, t, "second_factor_reset", id, map[string]any{"team": e.By == account.ByOwner})
 }
 
 // VoidBackupCodes ends an account's backup codes. The next sign-in with the

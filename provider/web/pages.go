@@ -153,6 +153,7 @@ type ActivityLine struct {
 	At     time.Time
 	Source string // an address, or ""
 	Other  bool   // somebody else did it: Support, an operator, a job
+	Team   bool   // those who run the team of their practice did
 }
 
 // EmailPage asks for the new address.

@@ -13,6 +13,7 @@ import (
 func TestPageData(t *testing.T) {
 	g := newRig(t)
 	at := time.Date(2026, time.November, 25, 12, 0, 0, 0, time.UTC)
+	nora := MemberLine{ID: "p2", Name: "Nora Bell", Username: "nora", Role: "front_desk", Status: "locked", Until: at, Manage: true}
 	for _, p := range []templates.Page{
 		{Name: "login", Step: "identify", Flow: "f1", Data: flows.SignInPage{Identifier: "grace", App: "Chart"}},
 		{Name: "new_password", Action: "/id/reset-password", Data: flows.NewPasswordPage{Username: "grace", Min: 15, Max: 256}},
@@ -42,13 +43,20 @@ func TestPageData(t *testing.T) {
 		{Name: "remove_authenticator", Data: RemovePage{Authenticator{"a1", "Phone", at, at}, true}},
 		{Name: "sessions", Data: SessionsPage{[]SessionLine{{"s1", "Firefox on Windows", "192.0.2.7", at, at, true},
 			{"s2", "", "", at, at, false}}}},
-		{Name: "activity", Data: ActivityPage{[]ActivityLine{{"signed_in", at, "192.0.2.7", false}, {"lock_cleared", at, "", true}}}},
+		{Name: "activity", Data: ActivityPage{[]ActivityLine{{What: "signed_in", At: at, Source: "192.0.2.7"}, {What: "lock_cleared", At: at, Other: true},
+			{What: "lock_cleared", At: at, Team: true}}}},
 		{Name: "email", Data: EmailPage{"grace@b.example", "hopper@b"}},
 		{Name: "email_sent", Data: EmailSentPage{"grace@b.example", "hopper@b.example"}},
 		{Name: "email_confirm", Data: EmailLinkPage{"t1", "hopper@b.example"}},
 		{Name: "email_confirmed", Data: EmailConfirmedPage{Wait: "hopper@b.example"}},
 		{Name: "email_cancel", Data: EmailLinkPage{"t1", "hopper@b.example"}},
 		{Name: "not_me", Data: NotMePage{"t1"}},
+		{Name: "team", Team: true, Data: TeamPage{Practice: "Riverside", Members: []MemberLine{nora}, Found: 60, Previous: 1, Next: 3}},
+		{Name: "member", Data: MemberPage{MemberLine: nora, Email: "nora@b.example", Roles: []string{"billing", "front_desk"},
+			Locations: []LocationChoice{{"l1", "Main Street", true}}, Heir: true}},
+		{Name: "member_confirm", Data: MemberConfirmPage{nora, "deactivate"}},
+		{Name: "locations", Data: LocationsPage{Practice: "Riverside", Locations: []LocationChoice{{"l1", "Main Street", false}}}},
+		{Name: "access", Data: AccessPage{"Riverside", at, []AccessLine{{nora, "nora@b.example", []string{"Main Street"}}}, 90}},
 		{Name: "fault", Data: FaultPage{"AB12CD34"}},
 		{Name: "unavailable", Data: FaultPage{"AB12CD34"}},
 		{Name: "oauth_error", Data: OAuthErrorPage{"Chart", "invalid_scope", "no such scope"}},

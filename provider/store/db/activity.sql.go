@@ -10,9 +10,10 @@ import (
 )
 
 const activity = `-- name: Activity :many
-SELECT kind, factor, reason, source, actor, at FROM audit
+SELECT kind, factor, reason, source, actor, initiator, at FROM audit
 WHERE subject = $1
-	AND kind NOT IN ('code_accepted', 'reset_opened', 'client_changed', 'practice_changed', 'keys_rotated')
+	AND kind NOT IN ('code_accepted', 'reset_opened', 'client_changed', 'practice_changed', 'keys_rotated',
+		'location_changed')
 	AND NOT (kind = 'reset_requested' AND reason <> 'sent')
 	AND NOT (kind = 'email_change_asked' AND reason <> '')
 	AND NOT (kind = 'session_ended' AND reason = 'replaced')
@@ -26,12 +27,13 @@ type ActivityParams struct {
 }
 
 type ActivityRow struct {
-	Kind   string
-	Factor string
-	Reason string
-	Source string
-	Actor  string
-	At     int64
+	Kind      string
+	Factor    string
+	Reason    string
+	Source    string
+	Actor     string
+	Initiator string
+	At        int64
 }
 
 // The newest of an account, but for what is only of use to operators. What a
@@ -51,6 +53,7 @@ func (q *Queries) Activity(ctx context.Context, arg ActivityParams) ([]ActivityR
 			&i.Reason,
 			&i.Source,
 			&i.Actor,
+			&i.Initiator,
 			&i.At,
 		); err != nil {
 			return nil, err

@@ -154,7 +154,6 @@ type Guard struct {
 	Disabled        bool
 	TouchedAt       int64
 	Locks           int64
-	SignedInAt      int64
 }
 
 type Identifier struct {

@@ -352,3 +352,16 @@ func (q *Queries) SetPersonDisabled(ctx context.Context, arg SetPersonDisabledPa
 	}
 	return result.RowsAffected()
 }
+
+const takeOver = `-- name: TakeOver :execrows
+UPDATE people SET deactivated_at = 0 WHERE id = $1 AND deactivated_at > 0
+`
+
+// What their practice deactivated is an operator's matter from now on.
+func (q *Queries) TakeOver(ctx context.Context, id string) (int64, error) {
+	result, err := q.db.ExecContext(ctx, takeOver, id)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}

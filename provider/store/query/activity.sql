@@ -1,9 +1,10 @@
 -- name: Activity :many
 -- The newest of an account, but for what is only of use to operators. What a
 -- stranger can make happen without end must not push the rest out of sight.
-SELECT kind, factor, reason, source, actor, at FROM audit
+SELECT kind, factor, reason, source, actor, initiator, at FROM audit
 WHERE subject = @subject
-	AND kind NOT IN ('code_accepted', 'reset_opened', 'client_changed', 'practice_changed', 'keys_rotated')
+	AND kind NOT IN ('code_accepted', 'reset_opened', 'client_changed', 'practice_changed', 'keys_rotated',
+		'location_changed')
 	AND NOT (kind = 'reset_requested' AND reason <> 'sent')
 	AND NOT (kind = 'email_change_asked' AND reason <> '')
 	AND NOT (kind = 'session_ended' AND reason = 'replaced')

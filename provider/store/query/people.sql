@@ -66,3 +66,7 @@ WHERE id = @id AND password_hash = @old;
 
 -- name: SetPersonDisabled :execrows
 UPDATE people SET disabled = @disabled, updated_at = @now WHERE id = @id;
+
+-- name: TakeOver :execrows
+-- What their practice deactivated is an operator's matter from now on.
+UPDATE people SET deactivated_at = 0 WHERE id = @id AND deactivated_at > 0;

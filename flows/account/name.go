@@ -1,0 +1,47 @@
+package account
+
+import (
+	"errors"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// MaxName is how many code points the name of a person or a place has at most.
+const MaxName = 100
+
+// Why a name is not taken.
+var (
+	ErrNoName   = errors.New("account: a name is missing")
+	ErrLongName = errors.New("account: the name is too long")
+	ErrBadName  = errors.New("account: the name holds characters that nobody can see")
+)
+
+// NormalName returns a name as it is kept: NFC, without space around it or more
+// than one within. Characters that break lines, turn text around or are not
+// seen are refused: a name is shown to others, in pages, mails and lists.
+func NormalName(typed string) (string, error) {
+	if !utf8.ValidString(typed) {
+		return "", ErrBadName
+	}
+	name := strings.Join(strings.Fields(norm.NFC.String(typed)), " ")
+	switch {
+	case name == "":
+		return "", ErrNoName
+	case utf8.RuneCountInString(name) > MaxName:
+		return "", ErrLongName
+	case strings.ContainsFunc(name, unseen):
+		return "", ErrBadName
+	}
+	return name, nil
+}
+
+// unseen reports whether a character has no look of its own. Joiners have: they
+// shape the letters of some scripts (Unicode TR 31 section 2.3).
+func unseen(r rune) bool {
+	const nonJoiner, joiner = '\u200c', '\u200d'
+	return r != joiner && r != nonJoiner &&
+		(unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Co, unicode.Zl, unicode.Zp) || r == utf8.RuneError)
+}
