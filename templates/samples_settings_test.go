@@ -86,11 +86,12 @@ func settingsSamples(wrong func(...string) []Problem) []sample {
 		"second_factor_removed", "second_factor_reset", "second_factor_held", "second_factor_released",
 		"backup_codes_made", "backup_code_used", "email_change_asked", "email_changed", "email_change_cancelled",
 		"disavowed", "stepped_up", "language_changed", "consent_given", "consent_withdrawn", "support_asked", "account_added",
-		"member_changed.role", "member_changed.locations", "access_reviewed"} {
+		"member_changed.role", "member_changed.locations", "access_reviewed",
+		"ownership_offered", "ownership_agreed", "ownership_kept", "ownership_transferred"} {
 		lines = append(lines, line{What: what, At: noon, Source: "192.0.2.7"})
 	}
 	lines[4].Source, lines[4].Other = "", true
-	lines[len(lines)-3].Source, lines[len(lines)-3].Team = "", true
+	lines[len(lines)-7].Source, lines[len(lines)-7].Team = "", true
 
 	step := func(name, step string, data any, problems ...Problem) Page {
 		return Page{Name: name, Step: step, Flow: "f1", Action: "/id/login/" + step, Problems: problems, Data: data}

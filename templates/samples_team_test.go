@@ -74,7 +74,25 @@ func teamSamples(wrong func(...string) []Problem) []sample {
 	rename := page("locations", locations{Practice: practice, Locations: places, Renaming: "l2", NewName: "Main Street"})
 	rename.Problems = wrong("name-l2")
 
+	type ownership struct {
+		State, Practice, Owner, Heir string
+		Expires, Due                 time.Time
+	}
+	type token struct{ Token string }
+	changes := ownership{"asked", practice, "Grace Okafor", "Daniel Park", noon, time.Time{}}
+	offered, agreed := changes, changes
+	offered.State = "offered"
+	agreed.State, agreed.Due = "agreed", noon
+
 	return []sample{
+		{"none", page("ownership", ownership{State: "none", Practice: practice})},
+		{"asked", page("ownership", changes)},
+		{"offered", page("ownership", offered)},
+		{"agreed", page("ownership", agreed)},
+		{"", Page{Name: "ownership_cancel", Data: token{"t1"}}},
+		{"", Page{Name: "ownership_cancelled"}},
+		{"", Page{Name: "ownership_dead"}},
+		{"transfer", page("member_confirm", confirm{held, "transfer"})},
 		{"", page("team", team{practice, "", all, 120, 1, 3})},
 		{"nobody found", page("team", team{practice, "zoe", nil, 0, 0, 0})},
 		{"locked", told},

@@ -43,6 +43,11 @@ const (
 	MemberChanged    Kind = "member_changed"    // by their team; Reason says what
 	LocationChanged  Kind = "location_changed"  // of a practice, by its team; Step is its ID
 	AccessReviewed   Kind = "access_reviewed"   // the list of who has access was taken out
+
+	OwnershipOffered     Kind = "ownership_offered" // of a practice, to Subject
+	OwnershipAgreed      Kind = "ownership_agreed"  // by Subject; it happens a day later
+	OwnershipKept        Kind = "ownership_kept"    // a transfer ended in nothing; Reason says why
+	OwnershipTransferred Kind = "ownership_transferred"
 	SupportAsked     Kind = "support_asked"     // the contact form was sent
 	KeysRotated      Kind = "keys_rotated"      // a new signing key signs
 	ClientChanged    Kind = "client_changed"    // by an operator; Reason says how
@@ -94,6 +99,10 @@ const (
 	NotMe        Reason = "disavowed"
 	TeamSaid     Reason = "team" // the Owner or an Admin of the practice
 )
+
+// Reasons of OwnershipKept, beside PersonAsked (on the page), NotMe, and Expired
+// (what was agreed could not be done any more).
+const LinkUsed Reason = "link" // that each of the two was mailed
 
 // Reasons of MemberChanged.
 const (

@@ -1,6 +1,9 @@
 package account
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // Role is what somebody is in their practice, or in the support desk. The names
 // are the directory's, and the values of the roles claim.
@@ -22,6 +25,13 @@ var Roles = []Role{Owner, Admin, FrontDesk, Billing, Support}
 // Given are the roles that a team gives, the most restrictive first. Ownership
 // is not given but transferred.
 var Given = []Role{FrontDesk, Billing, Admin}
+
+// How a practice changes hands: the heir agrees to the offer, and then there is
+// time to be sure that nobody acts in anybody's name.
+const (
+	OfferFor     = 72 * time.Hour // to agree
+	TransferWait = 24 * time.Hour // from then on
+)
 
 // rank orders roles in a team.
 func (r Role) rank() int {

@@ -25,6 +25,9 @@ const (
 	emailChanged = "email_changed"
 )
 
+// transferAgreed tells both people of a transfer how to stop it.
+const transferAgreed = "transfer_agreed"
+
 // Send renders and delivers one mail. store.ErrDrop means that nobody is to
 // get it: the account is gone, disabled, without a proven address, or never
 // was. An *Error that is Permanent means that trying again is of no use.
@@ -94,8 +97,11 @@ func (s *Sender) data(m store.Mail) map[string]any {
 	}
 	delete(d, "to")
 	path := "/reset-password"
-	if m.Template == confirmOld || m.Template == confirmNew {
+	switch m.Template {
+	case confirmOld, confirmNew:
 		path = "/confirm-email"
+	case transferAgreed:
+		path = "/ownership"
 	}
 	for secret, link := range map[string]struct{ name, path string }{
 		"token":  {"link", path},
@@ -110,6 +116,7 @@ func (s *Sender) data(m store.Mail) map[string]any {
 	d["support_link"] = s.link("/contact-support", nil)
 	d["forgot_link"] = s.link("/forgot-password", nil)
 	d["security_link"] = s.link("/account/security", nil)
+	d["ownership_link"] = s.link("/account/ownership", nil)
 	d["login_link"] = s.link("/login", nil)
 	return d
 }

@@ -175,7 +175,8 @@ func kinds() []string {
 		account.SecondAdded, account.SecondRemoved, account.SecondReset, account.SecondHeld, account.BackupMade,
 		account.BackupVoided, account.BackupUsed, account.EmailAsked, account.EmailChanged, account.EmailCancelled,
 		account.Disavowed, account.LanguageChanged, account.ConsentGiven, account.ConsentWithdrawn,
-		account.MemberChanged, account.LocationChanged, account.AccessReviewed} {
+		account.MemberChanged, account.LocationChanged, account.AccessReviewed, account.OwnershipOffered,
+		account.OwnershipAgreed, account.OwnershipKept, account.OwnershipTransferred} {
 		text = append(text, string(k))
 	}
 	return text

@@ -69,7 +69,8 @@ func what(a store.Activity) string {
 		account.EmailChanged, account.EmailCancelled, account.Disavowed, account.LanguageChanged,
 		account.ConsentGiven, account.ConsentWithdrawn,
 		account.AccountAdded, account.AccountDisabled, account.AccountEnabled, account.SupportAsked,
-		account.AccessReviewed:
+		account.AccessReviewed,
+		account.OwnershipOffered, account.OwnershipAgreed, account.OwnershipKept, account.OwnershipTransferred:
 		return string(a.Kind)
 	}
 	return ""

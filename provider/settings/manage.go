@@ -23,7 +23,7 @@ func (s *Settings) showMember(w http.ResponseWriter, r *http.Request, l leader, 
 		return err
 	}
 	d := web.MemberPage{MemberLine: s.line(l, *m), Email: m.Email, NoPassword: m.NoPassword,
-		Heir: l.role() == account.Owner && m.Role != account.Owner && m.Status != store.Deactivated && m.Status != store.Stopped}
+		Heir: s.mayInherit(l, *m)}
 	for _, role := range account.Given {
 		if l.role().MayGive(role) {
 			d.Roles = append(d.Roles, string(role))
@@ -53,6 +53,11 @@ func (s *Settings) managed(r *http.Request, l leader, id string) (*store.Member,
 		return nil, store.ErrNoMember
 	}
 	return m, nil
+}
+
+// mayInherit reports whether the reader may offer the practice to a member.
+func (s *Settings) mayInherit(l leader, m store.Member) bool {
+	return l.role() == account.Owner && m.Role != account.Owner && m.Status != store.Deactivated && m.Status != store.Stopped
 }
 
 // choices are the practice's locations, and which of them are chosen.
@@ -127,7 +132,7 @@ func (s *Settings) reactivate(r *http.Request, l leader, id account.ID) (bool, e
 }
 
 // grave are the acts that are asked about first.
-var grave = []string{"reset-second", "deactivate"}
+var grave = []string{"reset-second", "deactivate", "transfer"}
 
 // confirmMember asks whether it is meant.
 func (s *Settings) confirmMember(w http.ResponseWriter, r *http.Request, l leader) error {
@@ -137,7 +142,7 @@ func (s *Settings) confirmMember(w http.ResponseWriter, r *http.Request, l leade
 		return err
 	}
 	act := q.Get("act")
-	if !slices.Contains(grave, act) {
+	if !slices.Contains(grave, act) || act == "transfer" && !s.mayInherit(l, *m) {
 		return store.ErrNoMember
 	}
 	return s.render(w, r, l.person, http.StatusOK, templates.Page{Name: "member_confirm",

@@ -44,7 +44,7 @@ const (
 // need leads back to a page from which it can be sent once more.
 func (s *Settings) Routes() []Route {
 	const security, sessions, email = "/account/security", "/account/sessions", "/account/email"
-	const team, places = "/account/team", "/account/team/locations"
+	const team, places, ownership = "/account/team", "/account/team/locations", "/account/ownership"
 	return []Route{
 		{"GET /account", SignedIn, "", s.front},
 		{"GET /account/security", SignedIn, "", s.security},
@@ -77,12 +77,18 @@ func (s *Settings) Routes() []Route {
 		{"POST /account/team/end-sessions", Fresh, team, s.act(s.endMember, "member_signed_out", "")},
 		{"POST /account/team/deactivate", Fresh, team, s.act(s.deactivate, "member_deactivated", "err.member_deactivate")},
 		{"POST /account/team/reactivate", Fresh, team, s.act(s.reactivate, "member_reactivated", "err.member_reactivate")},
+		{"POST /account/team/transfer", Fresh, team, s.teamed(s.offer)},
 		{"GET /account/team/locations", Fresh, "", s.teamed(s.locations)},
 		{"POST /account/team/locations", Fresh, places, s.teamed(s.addLocation)},
 		{"POST /account/team/locations/rename", Fresh, places, s.teamed(s.renameLocation)},
 		{"POST /account/team/locations/remove", Fresh, places, s.teamed(s.removeLocation)},
 		{"GET /account/team/access", Fresh, "", s.teamed(s.access)},
 		{"POST /account/team/access.csv", Fresh, "/account/team/access", s.teamed(s.accessFile)},
+		{"GET /account/ownership", Fresh, "", s.ownership},
+		{"POST /account/ownership/agree", Fresh, ownership, s.agreeToOwn},
+		{"POST /account/ownership/end", Fresh, ownership, s.endTransfer},
+		{"GET /ownership/cancel", Nothing, "", s.cancelTransfer},
+		{"POST /ownership/cancel", Nothing, "", s.transferCancelled},
 
 		{"GET /confirm-email", Nothing, "", s.confirmEmail},
 		{"POST /confirm-email", Nothing, "", s.emailConfirmed},
@@ -137,7 +143,8 @@ func query(notice string) string {
 var notices = [...]string{"password_changed", "authenticator_added", "authenticator_removed", "codes_made",
 	"session_ended", "sessions_ended", "language_saved", "email_withdrawn", "app_withdrawn",
 	"link_sent", "member_unlocked", "member_second_reset", "member_role", "member_locations", "member_signed_out",
-	"member_deactivated", "member_reactivated", "location_added", "location_renamed", "location_removed"}
+	"member_deactivated", "member_reactivated", "location_added", "location_renamed", "location_removed",
+	"transfer_offered", "transfer_agreed", "transfer_ended"}
 
 // notice returns the words for what has just been done, or "".
 func (s *Settings) notice(r *http.Request) string {

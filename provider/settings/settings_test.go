@@ -310,7 +310,8 @@ var kinds = []account.Kind{account.SignedIn, account.SteppedUp, account.SignInFa
 	account.ConsentWithdrawn, account.SessionEnded,
 	account.GrantRevoked, account.AccountAdded, account.AccountDisabled, account.AccountEnabled, account.SupportAsked,
 	account.KeysRotated, account.ClientChanged, account.PracticeChanged,
-	account.MemberChanged, account.LocationChanged, account.AccessReviewed}
+	account.MemberChanged, account.LocationChanged, account.AccessReviewed, account.OwnershipOffered, account.OwnershipAgreed,
+	account.OwnershipKept, account.OwnershipTransferred}
 
 // What an event is told by has words: without them the page would not show.
 func TestActivityHasWords(t *testing.T) {
@@ -333,7 +334,7 @@ func TestActivityHasWords(t *testing.T) {
 			t.Errorf("no words for %s", key)
 		}
 	}
-	if len(keys) != len(notices)+34 {
+	if len(keys) != len(notices)+38 {
 		t.Errorf("%d keys", len(keys))
 	}
 }

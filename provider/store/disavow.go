@@ -48,6 +48,9 @@ func (t *tx) secure(ctx context.Context, id account.ID, from account.Source) err
 	if _, err := t.endEmail(ctx, id, from); err != nil {
 		return err
 	}
+	if err := t.keepPractices(ctx, id, from); err != nil {
+		return err
+	}
 	if err := t.RestartResets(ctx, string(id)); err != nil {
 		return err
 	}

@@ -45,3 +45,6 @@ func (s *Store) Scan(query string, to *[]byte, args ...any) error {
 
 // Occupy takes a connection of the pool until it is closed.
 func (s *Store) Occupy(ctx context.Context) (*sql.Conn, error) { return s.write.Conn(ctx) }
+
+// TransferDue does what the job does.
+func (s *Store) TransferDue(ctx context.Context) error { return s.transferDue(ctx) }

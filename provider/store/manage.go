@@ -196,10 +196,7 @@ func (s *Store) tellMember(ctx context.Context, t *tx, by Acting, id account.ID,
 	if err != nil {
 		return err
 	}
-	d := map[string]any{"what": what, "actor": actor.Name, "practice": actor.PracticeName}
-	if actor.Name == "" {
-		d["actor"] = actor.Username
-	}
+	d := map[string]any{"what": what, "actor": nameOr(actor.Name, actor.Username), "practice": actor.PracticeName}
 	for pair := range slices.Chunk(data, 2) {
 		d[pair[0]] = pair[1]
 	}

@@ -63,6 +63,9 @@ func (s *Store) sweep(ctx context.Context, keepAudit time.Duration) error {
 		drain("disavowals", func() (int64, error) {
 			return s.w.SweepDisavowals(ctx, db.SweepDisavowalsParams{Before: ago(asksFor), Batch: batch})
 		}),
+		drain("transfers", func() (int64, error) {
+			return s.w.SweepTransfers(ctx, db.SweepTransfersParams{Before: micros(now), Batch: batch})
+		}),
 		drain("assertions", func() (int64, error) {
 			return s.w.SweepAssertions(ctx, db.SweepAssertionsParams{Before: ago(assertsFor), Batch: batch})
 		}),

@@ -55,6 +55,8 @@ func TestPageData(t *testing.T) {
 		{Name: "member", Data: MemberPage{MemberLine: nora, Email: "nora@b.example", Roles: []string{"billing", "front_desk"},
 			Locations: []LocationChoice{{"l1", "Main Street", true}}, Heir: true}},
 		{Name: "member_confirm", Data: MemberConfirmPage{nora, "deactivate"}},
+		{Name: "ownership", Data: OwnershipPage{State: "agreed", Practice: "Riverside", Owner: "Grace", Heir: "Nora", Due: at}},
+		{Name: "ownership_cancel", Data: NotMePage{"t1"}},
 		{Name: "locations", Data: LocationsPage{Practice: "Riverside", Locations: []LocationChoice{{"l1", "Main Street", false}}}},
 		{Name: "access", Data: AccessPage{"Riverside", at, []AccessLine{{nora, "nora@b.example", []string{"Main Street"}}}, 90}},
 		{Name: "fault", Data: FaultPage{"AB12CD34"}},

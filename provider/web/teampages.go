@@ -51,6 +51,15 @@ type MemberConfirmPage struct {
 	Act string // "reset-second", "deactivate" or "transfer": the end of the form's path, and keys of locale
 }
 
+// OwnershipPage tells how it stands with a practice that changes hands.
+type OwnershipPage struct {
+	State       string // "none", "asked" (the reader), "offered" (by the reader) or "agreed"
+	Practice    string
+	Owner, Heir string    // their names
+	Expires     time.Time // for the heir to agree
+	Due         time.Time // when it happens
+}
+
 // LocationsPage lists the places of a practice.
 type LocationsPage struct {
 	Practice  string
