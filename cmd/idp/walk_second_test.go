@@ -281,7 +281,7 @@ func walkHold(t *testing.T, d *demo, c *chromium) {
 
 	d.pass(31 * time.Minute)
 	fail()
-	c.sees("Your second step is on hold", "only Support can release it", "Contact Support", "Forgot Password?")
+	c.sees("Your second step is on hold", "Support can end it, or the Account Owner", "Contact Support", "Forgot Password?")
 	d.told(who.Email, "Your second step is on hold")
 	if n := d.metric(holds); n != 1 {
 		t.Errorf("%v holds after 10 wrong codes", n)

@@ -48,10 +48,10 @@ const (
 	OwnershipAgreed      Kind = "ownership_agreed"  // by Subject; it happens a day later
 	OwnershipKept        Kind = "ownership_kept"    // a transfer ended in nothing; Reason says why
 	OwnershipTransferred Kind = "ownership_transferred"
-	SupportAsked     Kind = "support_asked"     // the contact form was sent
-	KeysRotated      Kind = "keys_rotated"      // a new signing key signs
-	ClientChanged    Kind = "client_changed"    // by an operator; Reason says how
-	PracticeChanged  Kind = "practice_changed"  // by an operator: what it demands of its people
+	SupportAsked         Kind = "support_asked"    // the contact form was sent
+	KeysRotated          Kind = "keys_rotated"     // a new signing key signs
+	ClientChanged        Kind = "client_changed"   // by an operator; Reason says how
+	PracticeChanged      Kind = "practice_changed" // by an operator: what it demands of its people
 )
 
 // Reason qualifies an event. The set is closed, since each is a label value.
