@@ -119,7 +119,7 @@ func walkTeamManages(t *testing.T, d *demo, c *chromium) {
 	c.click("#submit")
 	c.sees("Their access has ended.", "Deactivated", "Reactivate")
 	c.settings(d, "team/access")
-	c.sees("Access review", billing.Email, "Main Street", "Deactivated", "Dormant")
+	c.sees("Access review", billing.Email, "Main Street", "Deactivated", "Save as CSV File")
 	c.shoot()
 	c.signOut(d)
 

@@ -123,9 +123,18 @@ func (s *Settings) line(l leader, m store.Member) web.MemberLine {
 	if line.Name == "" {
 		line.Name = m.Username
 	}
-	disabled := m.Status == store.Deactivated || m.Status == store.Stopped
-	line.Dormant = !disabled && s.Store.Now().Sub(m.SignedIn) >= dormantFor
+	line.Dormant = dormant(m, s.Store.Now())
 	return line
+}
+
+// dormant reports whether somebody who could sign in has not for long, or never
+// since they were added.
+func dormant(m store.Member, now time.Time) bool {
+	last := m.Added
+	if m.SignedIn.After(last) {
+		last = m.SignedIn
+	}
+	return m.Status != store.Deactivated && m.Status != store.Stopped && now.Sub(last) >= dormantFor
 }
 
 // search returns those whose name, username or role holds all words of what was

@@ -21,6 +21,7 @@ type Member struct {
 	NoPassword bool     // never chose one, or has to choose another: only a reset link helps
 	Status     MemberStatus
 	Until      time.Time // when the lock ends, if Locked
+	Added      time.Time // to the directory
 	SignedIn   time.Time // last; zero: never
 }
 
@@ -82,7 +83,7 @@ func memberOf(r db.TeamOfRow, now time.Time) Member {
 	m := Member{
 		ID: account.ID(r.ID), Role: account.Role(r.Role), Username: r.Username, Email: r.Email, Name: r.Name,
 		Second: r.HasSecond, NoPassword: r.NoPassword || r.PasswordWrong >= account.MaxWrongPasswords,
-		Status: Active, SignedIn: at(r.SignedInAt),
+		Status: Active, Added: at(r.CreatedAt), SignedIn: at(r.SignedInAt),
 	}
 	switch {
 	case r.Disabled && r.DeactivatedAt > 0:

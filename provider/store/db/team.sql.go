@@ -184,7 +184,7 @@ func (q *Queries) LocationsOf(ctx context.Context, practice string) ([]Locations
 }
 
 const memberOf = `-- name: MemberOf :one
-SELECT p.id, p.role, p.username, p.email, p.name, p.disabled, p.deactivated_at,
+SELECT p.id, p.role, p.username, p.email, p.name, p.disabled, p.deactivated_at, p.created_at,
 	CAST(p.password_hash = '' AS BOOLEAN) AS no_password,
 	COALESCE(g.locked_until, 0) AS locked_until,
 	COALESCE(g.password_wrong, 0) AS password_wrong,
@@ -210,6 +210,7 @@ type MemberOfRow struct {
 	Name          string
 	Disabled      bool
 	DeactivatedAt int64
+	CreatedAt     int64
 	NoPassword    bool
 	LockedUntil   int64
 	PasswordWrong int64
@@ -229,6 +230,7 @@ func (q *Queries) MemberOf(ctx context.Context, arg MemberOfParams) (MemberOfRow
 		&i.Name,
 		&i.Disabled,
 		&i.DeactivatedAt,
+		&i.CreatedAt,
 		&i.NoPassword,
 		&i.LockedUntil,
 		&i.PasswordWrong,
@@ -336,7 +338,7 @@ func (q *Queries) SetRole(ctx context.Context, arg SetRoleParams) (int64, error)
 }
 
 const teamOf = `-- name: TeamOf :many
-SELECT p.id, p.role, p.username, p.email, p.name, p.disabled, p.deactivated_at,
+SELECT p.id, p.role, p.username, p.email, p.name, p.disabled, p.deactivated_at, p.created_at,
 	CAST(p.password_hash = '' AS BOOLEAN) AS no_password,
 	COALESCE(g.locked_until, 0) AS locked_until,
 	COALESCE(g.password_wrong, 0) AS password_wrong,
@@ -357,6 +359,7 @@ type TeamOfRow struct {
 	Name          string
 	Disabled      bool
 	DeactivatedAt int64
+	CreatedAt     int64
 	NoPassword    bool
 	LockedUntil   int64
 	PasswordWrong int64
@@ -382,6 +385,7 @@ func (q *Queries) TeamOf(ctx context.Context, practice string) ([]TeamOfRow, err
 			&i.Name,
 			&i.Disabled,
 			&i.DeactivatedAt,
+			&i.CreatedAt,
 			&i.NoPassword,
 			&i.LockedUntil,
 			&i.PasswordWrong,

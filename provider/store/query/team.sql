@@ -25,7 +25,7 @@ WHERE a.id = @actor AND a.practice = @practice AND a.practice <> ''
 	AND a.disabled = false AND COALESCE(g.disabled, false) = false;
 
 -- name: TeamOf :many
-SELECT p.id, p.role, p.username, p.email, p.name, p.disabled, p.deactivated_at,
+SELECT p.id, p.role, p.username, p.email, p.name, p.disabled, p.deactivated_at, p.created_at,
 	CAST(p.password_hash = '' AS BOOLEAN) AS no_password,
 	COALESCE(g.locked_until, 0) AS locked_until,
 	COALESCE(g.password_wrong, 0) AS password_wrong,
@@ -38,7 +38,7 @@ LEFT JOIN guards g ON g.subject = p.id
 WHERE p.practice = @practice AND p.practice <> '';
 
 -- name: MemberOf :one
-SELECT p.id, p.role, p.username, p.email, p.name, p.disabled, p.deactivated_at,
+SELECT p.id, p.role, p.username, p.email, p.name, p.disabled, p.deactivated_at, p.created_at,
 	CAST(p.password_hash = '' AS BOOLEAN) AS no_password,
 	COALESCE(g.locked_until, 0) AS locked_until,
 	COALESCE(g.password_wrong, 0) AS password_wrong,
