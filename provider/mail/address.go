@@ -59,14 +59,17 @@ func unsafe(r rune) bool {
 	return unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp)
 }
 
-// oneLine makes a subject fit its header.
+// oneLine makes a subject fit its header. What already looks like an encoded
+// word (RFC 2047 section 2) would be sent as it is and read as what it encodes,
+// which may be lines: it is taken apart.
 func oneLine(s string) string {
-	return strings.TrimSpace(strings.Map(func(r rune) rune {
+	line := strings.TrimSpace(strings.Map(func(r rune) rune {
 		if unsafe(r) {
 			return ' '
 		}
 		return r
 	}, s))
+	return strings.ReplaceAll(line, "=?", "= ?")
 }
 
 func (a address) header() *mail.Address { return &mail.Address{Name: a.name, Address: a.addr} }

@@ -1,13 +1,17 @@
 package mail
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"mime"
+	"net/mail"
 	"strings"
 	"testing"
 
 	"github.com/medximity/idp/flows/directory"
 	"github.com/medximity/idp/provider/store"
+	"github.com/medximity/idp/templates"
 )
 
 func TestParseBare(t *testing.T) {
@@ -93,6 +97,25 @@ func TestHeaderInjection(t *testing.T) {
 // known are the headers of our mails.
 var known = map[string]bool{"From": true, "To": true, "Subject": true, "Date": true, "Message-Id": true,
 	"Auto-Submitted": true, "Mime-Version": true, "Content-Type": true}
+
+// What was written as an encoded word is not decoded into what it hides.
+func TestASubjectHidesNoLines(t *testing.T) {
+	for _, s := range []string{"=?utf-8?q?a=0D=0ABcc:_eve?=", "Join =?utf-8?b?DQpCY2M6IGV2ZQ==?= now", "é =?utf-8?q?a=0D=0Ab?="} {
+		msg := new(Sender).message(store.Mail{ID: "M"}, address{addr: "a@x.example"}, templates.Mail{Subject: s, Text: "t", HTML: "h"})
+		var b bytes.Buffer
+		if _, err := msg.WriteTo(&b); err != nil {
+			t.Fatal(err)
+		}
+		got, err := mail.ReadMessage(&b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		read, err := new(mime.WordDecoder).DecodeHeader(got.Header.Get("Subject"))
+		if err != nil || strings.ContainsFunc(read, unsafe) || strings.ReplaceAll(read, "= ?", "=?") != s {
+			t.Errorf("%q is read as %q, %v", s, read, err)
+		}
+	}
+}
 
 func FuzzParseBare(f *testing.F) {
 	f.Add("grace@riverside.example")
