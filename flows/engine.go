@@ -59,7 +59,7 @@ type Turn struct {
 type Done struct {
 	Account account.ID
 	Session *NewSession    // of a login
-	Link    account.Reason // of a reset: Valid, or why the link was worth nothing
+	Link    account.Reason // of a reset or an invitation: Valid, or why the link was worth nothing
 }
 
 // Begin starts a flow.
@@ -68,6 +68,8 @@ func (e *Engine) Begin(ctx context.Context, f *Flow) error {
 	switch f.Kind {
 	case Reset:
 		f.Expires = f.Started.Add(ResetFor)
+	case Invite:
+		f.Expires = f.Started.Add(InviteFor)
 	default:
 		f.Expires = f.Started.Add(LoginFor)
 	}
@@ -165,9 +167,13 @@ func (e *Engine) write(ctx context.Context, s *Scope, v Visit, p Progress, last 
 		}
 		return e.ask(ctx, s)
 	}
-	if s.Kind == Reset {
+	switch s.Kind {
+	case Reset:
 		fate, err := e.Store.Redeem(ctx, s.Flow, p)
 		return &Turn{Done: &Done{Account: s.Account, Link: fate}}, err
+	case Invite:
+		fate, err := e.Store.Accept(ctx, s.Flow, p)
+		return &Turn{Done: &Done{Link: fate}}, err
 	}
 	sess := v.Session
 	sess.Token = account.NewSecret()
@@ -233,6 +239,9 @@ func (e *Engine) Scope(ctx context.Context, f *Flow, v Visit) (*Scope, error) {
 	s := &Scope{View: View{Flow: f}, Now: e.Now(), Exempt: v.Exempt, Known: v.Known,
 		guard: e.Guard, store: e.Store, directory: e.Directory, hasher: e.Hasher,
 		rules: e.Rules, shadow: e.Shadow, require: e.Require, draft: e.Draft, issuer: e.Issuer}
+	if f.Kind == Invite {
+		return s, s.invited(ctx)
+	}
 	if f.Account == "" {
 		return s, nil
 	}
@@ -255,6 +264,20 @@ func (e *Engine) Requires(p *directory.Entry) bool { return p.RequireSecond || e
 func (s *Scope) know(e *directory.Entry) {
 	s.Person, s.Account, s.Practice = e, e.ID, e.Practice
 	s.Required = e.RequireSecond || s.require.Of(e.Role)
+}
+
+// invited makes the invitation known to the policy. One that is worth nothing
+// any more leads to nothing.
+func (s *Scope) invited(ctx context.Context) error {
+	i, err := s.store.Invitation(ctx, s.Link)
+	if err != nil {
+		return err
+	}
+	if i.Fate != account.Valid {
+		return ErrNoFlow
+	}
+	s.Invitation, s.Required = &i, i.RequireSecond || s.require.Of(string(i.Role))
+	return nil
 }
 
 // equipped finds out what second factor they have.
@@ -287,6 +310,9 @@ func (e *Engine) pass(ctx context.Context, s *Scope, o Passed, p *Progress) erro
 	}
 	if o.Hash != "" {
 		p.Hash, p.Short = o.Hash, o.Short
+	}
+	if o.Name != "" {
+		p.Name = o.Name
 	}
 	s.equip(o, p)
 	return nil

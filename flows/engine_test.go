@@ -3,6 +3,7 @@ package flows_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/url"
 	"os"
 	"testing"
@@ -45,7 +46,8 @@ func newHouse(t *testing.T) *house {
 		Policies: map[flows.Kind]flows.Policy{
 			flows.Login: flows.Seq(flows.Do(flows.Identify{}), flows.OneOf(flows.Password{}),
 				flows.When(flows.MustChange, flows.Do(flows.NewPassword{}))),
-			flows.Reset: flows.Do(flows.NewPassword{}),
+			flows.Reset:  flows.Do(flows.NewPassword{}),
+			flows.Invite: flows.Do(flows.Join{}),
 		},
 		Store: st, Directory: store.People{Store: st, Hasher: hasher}, Hasher: hasher,
 		Guard: account.Guard{Now: st.Now}, Now: st.Now, Idle: time.Hour, Absolute: 12 * time.Hour,
@@ -252,6 +254,72 @@ func TestALockStopsTheFlow(t *testing.T) {
 	}
 }
 
+// invited makes a flow one that holds an invitation to the address.
+func (h *house) invited(email string) func(*flows.Flow) {
+	ctx := h.t.Context()
+	for _, err := range []error{
+		h.store.AddPractice(ctx, "river", "River Clinic"),
+		func() error {
+			_, err := h.store.AddPerson(ctx, store.NewPerson{ID: "owner", Practice: "river", Role: "owner", Username: "owner", Email: "owner@river.example"}, "test")
+			return err
+		}(),
+	} {
+		if err != nil && !errors.Is(err, store.ErrDuplicate) {
+			h.t.Fatal(err)
+		}
+	}
+	link := h.mailed(func() error {
+		_, err := h.store.Invite(ctx, store.Acting{Account: "owner", Practice: "river"}, store.Invite{Email: email, Role: account.FrontDesk})
+		return err
+	})
+	return func(f *flows.Flow) {
+		f.Kind, f.Practice, f.Link = flows.Invite, "river", account.HashSecret(link)
+		f.Facts = []flows.Fact{{Kind: flows.HoldsLink, Step: "link"}}
+	}
+}
+
+// mailed returns the token of the mail that something causes.
+func (h *house) mailed(do func() error) string {
+	h.t.Helper()
+	if err := do(); err != nil {
+		h.t.Fatal(err)
+	}
+	got := make(chan store.Mail, 1)
+	stop, err := h.store.Work(h.t.Context(), store.Workers{SendMail: func(_ context.Context, m store.Mail) error { got <- m; return nil }})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	m := <-got
+	if err := stop(h.t.Context()); err != nil {
+		h.t.Fatal(err)
+	}
+	return m.Data["token"].(string)
+}
+
+// Whoever joins has an account and no session; and a second answer to the same
+// page finds the link used up.
+func TestJoining(t *testing.T) {
+	h := newHouse(t)
+	f := h.begin(h.invited("zoe@guest.example"))
+	form := []string{"name", "Zoë Guest", "new_password", "a lantern over quiet water", "confirm_password", "a lantern over quiet water"}
+	if turn := h.submit(f, "join", "name", "Zoë Guest"); turn.Again == nil || turn.Again.Typed != "Zoë Guest" {
+		t.Errorf("without a password: %+v", turn)
+	}
+	if turn := h.submit(f, "join", form...); turn.Done == nil || turn.Done.Link != account.Valid || turn.Done.Session != nil {
+		t.Errorf("%+v", turn)
+	}
+	again, err := h.store.Flow(t.Context(), f.ID, f.Browser)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Submit(t.Context(), again, flows.Visit{}, "join", url.Values{}); !errors.Is(err, flows.ErrNoFlow) {
+		t.Errorf("once more: %v", err)
+	}
+	if _, err := h.Show(t.Context(), again, flows.Visit{}, ""); !errors.Is(err, flows.ErrNoFlow) {
+		t.Errorf("shown once more: %v", err)
+	}
+}
+
 func TestSteps(t *testing.T) {
 	h := newHouse(t)
 	scope := func(change func(*flows.Flow)) func(*testing.T) *flows.Scope {
@@ -263,6 +331,7 @@ func TestSteps(t *testing.T) {
 			return s
 		}
 	}
+	n := 0
 	for _, c := range []steptest.Case{
 		{Step: flows.Identify{}, Scope: scope(nil), Good: url.Values{"identifier": {"grace"}}},
 		{Step: flows.Password{}, Scope: scope(func(f *flows.Flow) { f.Typed = "grace" }),
@@ -271,6 +340,11 @@ func TestSteps(t *testing.T) {
 			f.Kind, f.Account = flows.Reset, "grace"
 			f.Facts = []flows.Fact{{Kind: flows.HoldsLink, Step: "link"}}
 		}), Good: url.Values{"new_password": {"a lantern over quiet water"}, "confirm_password": {"a lantern over quiet water"}}},
+		{Step: flows.Join{}, Scope: func(t *testing.T) *flows.Scope {
+			n++
+			return scope(h.invited(fmt.Sprintf("zoe%d@guest.example", n)))(t)
+		},
+			Good: url.Values{"name": {"Zoë Guest"}, "new_password": {"a lantern over quiet water"}, "confirm_password": {"a lantern over quiet water"}}},
 	} {
 		t.Run(string(c.Step.Name()), func(t *testing.T) { steptest.Run(t, c) })
 	}

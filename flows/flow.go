@@ -25,6 +25,7 @@ const (
 	StepUp Kind = "stepup" // ends in a session in place of the one it began in, with more proven or anew
 	Enroll Kind = "enroll" // does so, too, and changes how the account is proven (Request.Change)
 	Reset  Kind = "reset"  // ends in a new password, and in no session
+	Invite Kind = "invite" // ends in a new account, and in no session
 )
 
 // How long a person has for a flow. Whoever needs longer for a sign-in asks for
@@ -32,7 +33,8 @@ const (
 const (
 	LoginFor    = 60 * time.Minute
 	LoginAtMost = 12 * time.Hour
-	ResetFor    = account.LinkFor // from the opening of the link, whose own time may end before
+	ResetFor    = account.LinkFor   // from the opening of the link, whose own time may end before
+	InviteFor   = account.InviteFor // likewise
 )
 
 // StepName names a step: its URL element, template and metric label. Stable.
@@ -46,7 +48,7 @@ const (
 	Identified    FactKind = "identified"     // an identifier was typed; proves nothing
 	KnowsPassword FactKind = "knows_password" // the password was right
 	HoldsSecond   FactKind = "holds_second"   // gave a code of the second factor
-	HoldsLink     FactKind = "holds_link"     // opened a live reset link
+	HoldsLink     FactKind = "holds_link"     // opened a live link of a reset or an invitation
 	NewPasswordIs FactKind = "new_password"   // chose a new password
 	NewCodes      FactKind = "new_codes"      // asked for new backup codes
 	NoNewCodes    FactKind = "no_new_codes"   // would rather not, now
@@ -106,7 +108,7 @@ type Flow struct {
 	Locks    int64  // of Account until then: the flow ends with the next
 	Session  []byte // the ID of the session that a StepUp or Enroll raises
 	Typed    string // the identifier as typed
-	Link     []byte // SHA-256 of the reset link's token, for Reset
+	Link     []byte // SHA-256 of the link's token, for Reset and Invite
 	Facts    []Fact
 	Request  Request
 	Revision int64

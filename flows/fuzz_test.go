@@ -51,6 +51,13 @@ func (s *shelf) Redeem(_ context.Context, _ *flows.Flow, p flows.Progress) (acco
 	s.progress, s.done = &p, true
 	return account.Valid, nil
 }
+func (s *shelf) Accept(_ context.Context, _ *flows.Flow, p flows.Progress) (account.Reason, error) {
+	s.progress, s.done = &p, true
+	return account.Valid, nil
+}
+func (s *shelf) Invitation(context.Context, []byte) (account.Invitation, error) {
+	return account.Invitation{Fate: account.Valid, Email: "zoe@guest.example", Practice: "river", PracticeName: "River Clinic", Role: account.Billing}, nil
+}
 func (s *shelf) Second(context.Context, account.ID) (account.Second, error) { return s.second, nil }
 func (s *shelf) Authenticators(context.Context, account.ID) ([]account.Authenticator, error) {
 	return []account.Authenticator{{ID: "a", Key: s.key}}, nil
@@ -99,8 +106,9 @@ func newFuzzed(kind flows.Kind, step flows.StepName, facts ...flows.FactKind) *f
 	st := &shelf{key: []byte("12345678901234567890")}
 	z := &fuzzed{store: st, step: step, Engine: &flows.Engine{Store: st, Directory: register{}, Hasher: &account.Hasher{},
 		Policies: map[flows.Kind]flows.Policy{
-			flows.Login: flows.Seq(flows.Do(flows.Identify{}), flows.OneOf(flows.Password{}), second),
-			flows.Reset: flows.Do(flows.NewPassword{}),
+			flows.Login:  flows.Seq(flows.Do(flows.Identify{}), flows.OneOf(flows.Password{}), second),
+			flows.Reset:  flows.Do(flows.NewPassword{}),
+			flows.Invite: flows.Do(flows.Join{}),
 			flows.Enroll: flows.Seq(flows.OneOf(flows.Password{}), flows.OneOf(flows.TOTP{}, flows.BackupCode{}),
 				flows.When(flows.Changes(flows.ChangePassword), flows.Do(flows.NewPassword{})),
 				flows.When(flows.Changes(flows.AddAuthenticator), flows.Do(flows.SetUpTOTP{})), flows.Do(flows.SaveCodes{})),
@@ -347,6 +355,31 @@ func FuzzNewPassword(f *testing.F) {
 					t.Errorf("%q set %q", body, typed)
 				}
 			}
+		}
+	})
+}
+
+// Somebody joins with a name and a password by the rules, both as they typed
+// them, and with nothing else.
+func FuzzJoin(f *testing.F) {
+	z := newFuzzed(flows.Invite, "join", flows.HoldsLink)
+	z.flow.Account = ""
+	forms(f, "name", "Zoë Guest", "Zoe\u0308  Guest", "a\u202eb", "\ue000", strings.Repeat("é", 101))
+	for _, name := range []string{"Zoë Guest", "", "x\x00", "a\u202eb"} {
+		f.Add(url.Values{"name": {name}, "new_password": {"a lantern over quiet water"}, "confirm_password": {"a lantern over quiet water"}}.Encode())
+		f.Add(url.Values{"name": {name}, "new_password": {"zoe guest of the river clinic"}, "confirm_password": {"zoe guest of the river clinic"}, "role": {"owner"}, "email": {"eve@evil.example"}}.Encode())
+	}
+	f.Fuzz(func(t *testing.T, body string) {
+		form, turn, flow := z.give(t, body)
+		if flow == nil {
+			return
+		}
+		name, bad := account.NormalName(form.Get("name"))
+		secret, worse := account.NormalPassword(form.Get("new_password"))
+		good := bad == nil && worse == nil && form.Get("confirm_password") == form.Get("new_password") &&
+			z.Rules.Judge(secret, "medximity", "digitalpatientchart", "zoe@guest.example", "River Clinic", name) == nil
+		if good != z.store.done || good && (z.store.progress.Name != name || z.store.progress.Hash == "" || turn.Done.Session != nil) {
+			t.Errorf("%q: good %v, and written %+v", body, good, z.store.progress)
 		}
 	})
 }

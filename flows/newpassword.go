@@ -45,21 +45,9 @@ func (NewPassword) Show(_ context.Context, s *Scope) (Page, error) {
 // Submit takes the password if both fields agree and the rules allow it. Which
 // rule refused it is said beside the field.
 func (n NewPassword) Submit(ctx context.Context, s *Scope, form Form) (Outcome, error) {
-	typed := form.Get("new_password")
-	if typed == "" {
-		return n.again("new_password", "err.new_password_empty"), nil
-	}
-	secret, err := account.NormalPassword(typed)
-	if err == nil {
-		rules := s.rules
-		rules.Min = s.minPassword()
-		err = rules.Judge(secret, s.ownWords()...)
-	}
-	if key := refusals[err]; key != "" {
-		return Again{Field: "new_password", Message: Message{Key: key, Args: map[string]any{"n": s.minPassword()}}}, nil
-	}
-	if form.Get("confirm_password") != typed {
-		return n.again("confirm_password", "err.pw_mismatch"), nil
+	secret, again := s.choose(form, s.ownWords()...)
+	if again != nil {
+		return *again, nil
 	}
 	if s.Has(KnowsPassword) {
 		same, err := s.unchanged(ctx, n.Name(), secret)
@@ -70,9 +58,36 @@ func (n NewPassword) Submit(ctx context.Context, s *Scope, form Form) (Outcome, 
 			return nil, err
 		}
 		if same {
-			return n.again("new_password", "err.pw_same"), nil
+			return Again{Field: "new_password", Message: Message{Key: "err.pw_same"}}, nil
 		}
 	}
+	return s.keep(ctx, n.Name(), secret)
+}
+
+// choose returns the password that a form chooses, or why it cannot be that:
+// both fields agree, and it is not made of the words.
+func (s *Scope) choose(form Form, words ...string) ([]byte, *Again) {
+	typed := form.Get("new_password")
+	if typed == "" {
+		return nil, &Again{Field: "new_password", Message: Message{Key: "err.new_password_empty"}}
+	}
+	secret, err := account.NormalPassword(typed)
+	if err == nil {
+		rules := s.rules
+		rules.Min = s.minPassword()
+		err = rules.Judge(secret, words...)
+	}
+	if key := refusals[err]; key != "" {
+		return nil, &Again{Field: "new_password", Message: Message{Key: key, Args: map[string]any{"n": s.minPassword()}}}
+	}
+	if form.Get("confirm_password") != typed {
+		return nil, &Again{Field: "confirm_password", Message: Message{Key: "err.pw_mismatch"}}
+	}
+	return secret, nil
+}
+
+// keep hashes a password that was chosen.
+func (s *Scope) keep(ctx context.Context, step StepName, secret []byte) (Outcome, error) {
 	hash, err := s.hasher.Hash(ctx, secret)
 	if errors.Is(err, account.ErrQueueFull) {
 		return Stop{Reason: account.ErrBusy}, nil
@@ -81,7 +96,7 @@ func (n NewPassword) Submit(ctx context.Context, s *Scope, form Form) (Outcome, 
 		return nil, err
 	}
 	short := utf8.RuneCount(secret) < account.MinPassword
-	return Passed{Hash: hash, Short: short, Facts: []Fact{{Kind: NewPasswordIs, Step: n.Name()}}}, nil
+	return Passed{Hash: hash, Short: short, Facts: []Fact{{Kind: NewPasswordIs, Step: step}}}, nil
 }
 
 // refusals are the words for each reason.
@@ -91,10 +106,6 @@ var refusals = map[error]string{
 	account.ErrCommon:   "err.pw_common",
 	account.ErrPersonal: "err.pw_personal",
 	account.ErrNotText:  "err.password_not_text",
-}
-
-func (NewPassword) again(field, key string) Outcome {
-	return Again{Field: field, Message: Message{Key: key}}
 }
 
 // minPassword is the shortest password: where two factors are always asked for,
@@ -114,6 +125,9 @@ func (s *Scope) ownWords() []string {
 	words := []string{"medximity", "digitalpatientchart"}
 	if p := s.Person; p != nil {
 		words = append(words, p.Username, p.Email, p.Name, p.PracticeName)
+	}
+	if i := s.Invitation; i != nil {
+		words = append(words, i.Email, i.PracticeName)
 	}
 	return words
 }

@@ -16,6 +16,7 @@ type Store interface {
 	FlowStore
 	SecondStore
 	ResetStore
+	InviteStore
 }
 
 // FlowStore keeps flows and what they end in.
@@ -42,6 +43,7 @@ type Progress struct {
 	Burn  *account.Burn // used up, or nil
 	Hash  string        // a new password's hash to write, or ""
 	Short bool          // see Passed
+	Name  string        // of the person to add, or ""
 
 	// Changes of the second factor. They void all that was proven before, this
 	// flow and its session excepted.
@@ -90,6 +92,19 @@ type ResetStore interface {
 	// CancelReset ends the live link that the notice belongs to ("this was
 	// not me"). It reports whether there was one.
 	CancelReset(ctx context.Context, cancel []byte, from account.Source) (bool, error)
+}
+
+// InviteStore keeps invitations, as far as whoever was invited goes.
+type InviteStore interface {
+	// Invitation tells what the link is worth, and to what it leads. It changes
+	// nothing.
+	Invitation(ctx context.Context, link []byte) (account.Invitation, error)
+	// Accept ends the flow's invitation and, in the same transaction, adds the
+	// person: with the progress's name and password, and all else as they were
+	// invited. Of any number of times, together too, one does; and the address
+	// may be somebody's meanwhile. It returns the link's fate: Valid if it did
+	// all that, else why it did nothing.
+	Accept(ctx context.Context, f *Flow, p Progress) (account.Reason, error)
 }
 
 // ResetAsk is a request for a reset link.

@@ -26,6 +26,8 @@ type View struct {
 	Person   *directory.Entry // nil until Account is proven
 	Second   account.Second   // of Account, once that is proven
 	Required bool             // two factors are, by practice, role or for everyone
+
+	Invitation *account.Invitation // of an Invite, to what it leads
 }
 
 // Page is the data of a step's template.
@@ -64,6 +66,7 @@ type Passed struct {
 	Burn   *account.Burn    // the code that was right, good once
 	Hash   string           // a new password's hash, by the step that asked for one
 	Short  bool             // that password is shorter than it may be without a second factor
+	Name   string           // of a person who joins
 
 	Authenticator *account.NewAuthenticator // to be added
 	Codes         *account.BackupSet        // to replace the one there is

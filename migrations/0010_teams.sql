@@ -26,8 +26,7 @@ ALTER TABLE people ADD COLUMN deactivated_at bigint NOT NULL DEFAULT 0;
 CREATE TABLE invitations (
 	id         text    PRIMARY KEY,
 	practice   text    NOT NULL REFERENCES practices (id) ON DELETE CASCADE,
-	key        text    NOT NULL, -- the address, normalised
-	email      text    NOT NULL, -- as typed
+	key        text    NOT NULL, -- the address, normalised: mailed, shown and claimed
 	role       text    NOT NULL,
 	locations  text    NOT NULL DEFAULT '[]',
 	locale     text    NOT NULL DEFAULT '',

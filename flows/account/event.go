@@ -37,21 +37,26 @@ const (
 	ConsentWithdrawn Kind = "consent_withdrawn" // from it
 	SessionEnded     Kind = "session_ended"     // Reason says why
 	GrantRevoked     Kind = "grant_revoked"     // a family of tokens died; Reason says why
-	AccountAdded     Kind = "account_added"     // by an operator
+	AccountAdded     Kind = "account_added"     // by an operator, or by an invitation: then there is InviteAccepted, too
 	AccountDisabled  Kind = "account_disabled"  // by an operator, or by its team
 	AccountEnabled   Kind = "account_enabled"   // likewise
 	MemberChanged    Kind = "member_changed"    // by their team; Reason says what
 	LocationChanged  Kind = "location_changed"  // of a practice, by its team; Step is its ID
 	AccessReviewed   Kind = "access_reviewed"   // the list of who has access was taken out
+	Invited          Kind = "invited"           // an invitation, the Subject, by Actor; Reason says what came of it
+	InviteWithdrawn  Kind = "invite_withdrawn"  // an invitation, the Subject, by Actor
+	InviteOpened     Kind = "invite_opened"     // an invitation, the Subject; Reason says what the link was worth
+	InviteAccepted   Kind = "invite_accepted"   // by the Subject, of Actor; Step is the invitation's ID, Took the time since its link was sent
 
 	OwnershipOffered     Kind = "ownership_offered" // of a practice, to Subject
 	OwnershipAgreed      Kind = "ownership_agreed"  // by Subject; it happens a day later
 	OwnershipKept        Kind = "ownership_kept"    // a transfer ended in nothing; Reason says why
 	OwnershipTransferred Kind = "ownership_transferred"
-	SupportAsked         Kind = "support_asked"    // the contact form was sent
-	KeysRotated          Kind = "keys_rotated"     // a new signing key signs
-	ClientChanged        Kind = "client_changed"   // by an operator; Reason says how
-	PracticeChanged      Kind = "practice_changed" // by an operator: what it demands of its people
+
+	SupportAsked    Kind = "support_asked"    // the contact form was sent
+	KeysRotated     Kind = "keys_rotated"     // a new signing key signs
+	ClientChanged   Kind = "client_changed"   // by an operator; Reason says how
+	PracticeChanged Kind = "practice_changed" // by an operator: what it demands of its people
 )
 
 // Reason qualifies an event. The set is closed, since each is a label value.
@@ -83,6 +88,15 @@ const (
 	Superseded Reason = "superseded"
 	Used       Reason = "used"
 	Unknown    Reason = "unknown"
+)
+
+// Further reasons of Invited (with Sent, RateLimited and MailError) and of
+// InviteOpened (with the fates of a reset link).
+const (
+	HasAccount Reason = "has_account" // who was invited: they were told, and got no link
+	Capped     Reason = "capped"      // the practice had its InvitesPerDay
+	Withdrawn  Reason = "withdrawn"
+	Taken      Reason = "taken" // somebody has got the address since
 )
 
 // Reasons of SessionEnded and GrantRevoked.

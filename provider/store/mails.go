@@ -84,6 +84,9 @@ func (s *Store) tryMail(ctx context.Context, id string) (*Mail, error) {
 // newest returns ErrDrop for a mail whose link a newer one has replaced: after
 // an outage of the mail server only the one that works arrives.
 func (s *Store) newest(ctx context.Context, m *Mail) error {
+	if m.Template == inviteMail {
+		return s.stillInvited(ctx, m)
+	}
 	if m.Template != resetMail {
 		return nil
 	}
@@ -92,6 +95,20 @@ func (s *Store) newest(ctx context.Context, m *Mail) error {
 		return fmt.Errorf("store: mail: %w", err)
 	}
 	if n > 0 {
+		return ErrDrop
+	}
+	return nil
+}
+
+// stillInvited is newest for an invitation: also one that was withdrawn, or is
+// over after an operator had it tried again, does not arrive.
+func (s *Store) stillInvited(ctx context.Context, m *Mail) error {
+	token, _ := m.Data["token"].(string)
+	n, err := s.q.LiveInvitation(ctx, db.LiveInvitationParams{TokenHash: account.HashSecret(token), Now: micros(s.Now())})
+	if err != nil {
+		return fmt.Errorf("store: mail: %w", err)
+	}
+	if n == 0 {
 		return ErrDrop
 	}
 	return nil
@@ -117,16 +134,21 @@ func (s *Store) endMail(ctx context.Context, id, state string) error {
 }
 
 // killMail gives a mail up. What it said stays, sealed, so that an operator
-// may have it tried again (RetryMails); a reset link does not, for it is over.
+// may have it tried again (RetryMails); a link of one hour does not, for it is
+// over.
 func (s *Store) killMail(ctx context.Context, m *Mail) error {
 	return s.update(context.WithoutCancel(ctx), func(t *tx) error {
 		n, err := t.KillMail(ctx, db.KillMailParams{ID: m.ID, Now: t.now()})
 		if err != nil {
 			return fmt.Errorf("store: mail: %w", err)
 		}
-		if n == 1 && m.Template == resetMail {
-			t.tell(account.Event{Kind: account.ResetRequested, Subject: m.Subject,
-				Reason: account.MailError})
+		switch e := (account.Event{Subject: m.Subject, Reason: account.MailError}); {
+		case n == 1 && m.Template == resetMail:
+			e.Kind = account.ResetRequested
+			t.tell(e)
+		case n == 1 && m.Template == inviteMail:
+			e.Kind = account.Invited
+			t.tell(e)
 		}
 		return nil
 	})

@@ -130,37 +130,45 @@ type NewPerson struct {
 	Claims        map[string]any // further standard claims (OIDC Core section 5.1)
 	Hash          string         // of the password; "": none, until a reset
 	MustChange    bool           // at the first sign-in
+	ShortPassword bool           // it is shorter than it may be without a second factor
 }
 
 // AddPerson adds a person, with username and e-mail address as identifiers.
 // If either, or the id, is taken it is ErrDuplicate and changes nothing.
-func (s *Store) AddPerson(ctx context.Context, n NewPerson, actor string) (account.ID, error) {
+func (s *Store) AddPerson(ctx context.Context, n NewPerson, actor string) (id account.ID, err error) {
+	return id, s.duplicate(s.update(ctx, func(t *tx) error {
+		id, err = t.addPerson(ctx, n, account.Event{Actor: actor})
+		return err
+	}))
+}
+
+// addPerson tells the event as that of the new account.
+func (t *tx) addPerson(ctx context.Context, n NewPerson, e account.Event) (account.ID, error) {
 	if n.ID == "" {
 		n.ID = account.ID(rand.Text())
 	}
 	if n.Username == "" {
 		n.Username = n.Email
 	}
-	claims, err := json.Marshal(n.Claims)
+	claims := []byte("{}")
+	if n.Claims != nil {
+		var err error
+		if claims, err = json.Marshal(n.Claims); err != nil {
+			return "", err
+		}
+	}
+	err := t.AddPerson(ctx, db.AddPersonParams{
+		ID: string(n.ID), Practice: string(n.Practice), Role: n.Role,
+		Username: n.Username, Email: n.Email, EmailVerified: n.EmailVerified,
+		Name: n.Name, Locale: n.Locale, Claims: string(claims),
+		PasswordHash: n.Hash, MustChange: n.MustChange, ShortPassword: n.ShortPassword, Now: t.now(),
+	})
 	if err != nil {
 		return "", err
 	}
-	if n.Claims == nil {
-		claims = []byte("{}")
-	}
-	return n.ID, s.duplicate(s.update(ctx, func(t *tx) error {
-		err := t.AddPerson(ctx, db.AddPersonParams{
-			ID: string(n.ID), Practice: string(n.Practice), Role: n.Role,
-			Username: n.Username, Email: n.Email, EmailVerified: n.EmailVerified,
-			Name: n.Name, Locale: n.Locale, Claims: string(claims),
-			PasswordHash: n.Hash, MustChange: n.MustChange, Now: t.now(),
-		})
-		if err != nil {
-			return err
-		}
-		t.tell(account.Event{Kind: account.AccountAdded, Subject: string(n.ID), Practice: n.Practice, Actor: actor})
-		return t.identify(ctx, n)
-	}))
+	e.Kind, e.Subject, e.Practice = account.AccountAdded, string(n.ID), n.Practice
+	t.tell(e)
+	return n.ID, t.identify(ctx, n)
 }
 
 // identify adds what the person may type. One key serves for both if the

@@ -23,6 +23,7 @@ const (
 	pushedFor    = time.Hour          // likewise
 	asksFor      = day                // changes of e-mail address, and "this was not me"
 	mailsFor     = 7 * day            // sent and dropped; they are blank
+	invitesFor   = 30 * day           // old links can say why they are old
 	deadMailsFor = 30 * day           // somebody may have them tried again
 	oldKeysFor   = 30 * day           // old tokens are recognised as hints
 	auditFor     = 6 * 365 * day
@@ -65,6 +66,9 @@ func (s *Store) sweep(ctx context.Context, keepAudit time.Duration) error {
 		}),
 		drain("transfers", func() (int64, error) {
 			return s.w.SweepTransfers(ctx, db.SweepTransfersParams{Before: micros(now), Batch: batch})
+		}),
+		drain("invitations", func() (int64, error) {
+			return s.w.SweepInvitations(ctx, db.SweepInvitationsParams{Before: ago(invitesFor), Batch: batch})
 		}),
 		drain("assertions", func() (int64, error) {
 			return s.w.SweepAssertions(ctx, db.SweepAssertionsParams{Before: ago(assertsFor), Batch: batch})

@@ -114,7 +114,7 @@ func (q *Queries) BeginFlow(ctx context.Context, arg BeginFlowParams) (BeginFlow
 
 const extendFlow = `-- name: ExtendFlow :execrows
 UPDATE flows SET expires_at = $1
-WHERE flows.id = $2 AND browser = $3 AND kind <> 'reset'
+WHERE flows.id = $2 AND browser = $3 AND kind NOT IN ('reset', 'invite')
 	AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.flow = flows.id)
 	AND flows.expires_at > $4 AND started_at >= $5
 `
@@ -187,7 +187,7 @@ func (q *Queries) Flow(ctx context.Context, arg FlowParams) (Flow, error) {
 }
 
 const flowRequest = `-- name: FlowRequest :one
-SELECT request FROM flows WHERE id = $1 AND browser = $2 AND kind <> 'reset'
+SELECT request FROM flows WHERE id = $1 AND browser = $2 AND kind NOT IN ('reset', 'invite')
 `
 
 type FlowRequestParams struct {

@@ -166,7 +166,6 @@ type Invitation struct {
 	ID        string
 	Practice  string
 	Key       string
-	Email     string
 	Role      string
 	Locations string
 	Locale    string

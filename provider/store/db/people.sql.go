@@ -27,10 +27,10 @@ func (q *Queries) AddIdentifier(ctx context.Context, arg AddIdentifierParams) er
 const addPerson = `-- name: AddPerson :exec
 INSERT INTO people (
 	id, practice, role, username, email, email_verified, name, locale, claims,
-	password_hash, must_change, created_at, updated_at
+	password_hash, must_change, short_password, created_at, updated_at
 ) VALUES (
 	$1, $2, $3, $4, $5, $6, $7, $8,
-	$9, $10, $11, $12, $12
+	$9, $10, $11, $12, $13, $13
 )
 `
 
@@ -46,6 +46,7 @@ type AddPersonParams struct {
 	Claims        string
 	PasswordHash  string
 	MustChange    bool
+	ShortPassword bool
 	Now           int64
 }
 
@@ -62,6 +63,7 @@ func (q *Queries) AddPerson(ctx context.Context, arg AddPersonParams) error {
 		arg.Claims,
 		arg.PasswordHash,
 		arg.MustChange,
+		arg.ShortPassword,
 		arg.Now,
 	)
 	return err

@@ -87,6 +87,26 @@ func (q *Queries) SweepGrants(ctx context.Context, arg SweepGrantsParams) (int64
 	return result.RowsAffected()
 }
 
+const sweepInvitations = `-- name: SweepInvitations :execrows
+DELETE FROM invitations WHERE id IN (
+	SELECT i.id FROM invitations i WHERE i.expires_at <= $1 LIMIT $2
+) AND expires_at <= $1
+`
+
+type SweepInvitationsParams struct {
+	Before int64
+	Batch  int32
+}
+
+// With all their links.
+func (q *Queries) SweepInvitations(ctx context.Context, arg SweepInvitationsParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, sweepInvitations, arg.Before, arg.Batch)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const sweepMails = `-- name: SweepMails :execrows
 DELETE FROM mails WHERE id IN (
 	SELECT m.id FROM mails m WHERE m.state = $1 AND m.created_at <= $2 LIMIT $3

@@ -54,10 +54,10 @@ WHERE flows.id = @id AND revision = @revision AND flows.expires_at > @now
 -- Whoever needs longer for a sign-in gets it, while the sign-in lives. One that
 -- gave its session is over: the row of that is what bars another, and is swept.
 UPDATE flows SET expires_at = @expires_at
-WHERE flows.id = @id AND browser = @browser AND kind <> 'reset'
+WHERE flows.id = @id AND browser = @browser AND kind NOT IN ('reset', 'invite')
 	AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.flow = flows.id)
 	AND flows.expires_at > @now AND started_at >= @since;
 
 -- name: FlowRequest :one
 -- What a sign-in was for, over or not.
-SELECT request FROM flows WHERE id = @id AND browser = @browser AND kind <> 'reset';
+SELECT request FROM flows WHERE id = @id AND browser = @browser AND kind NOT IN ('reset', 'invite');

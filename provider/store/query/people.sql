@@ -11,10 +11,10 @@ UPDATE people SET must_change = true WHERE id = @id;
 -- name: AddPerson :exec
 INSERT INTO people (
 	id, practice, role, username, email, email_verified, name, locale, claims,
-	password_hash, must_change, created_at, updated_at
+	password_hash, must_change, short_password, created_at, updated_at
 ) VALUES (
 	@id, @practice, @role, @username, @email, @email_verified, @name, @locale,
-	@claims, @password_hash, @must_change, @now, @now
+	@claims, @password_hash, @must_change, @short_password, @now, @now
 );
 
 -- name: AddIdentifier :exec

@@ -35,6 +35,12 @@ DELETE FROM disavowals WHERE hash IN (
 	SELECT d.hash FROM disavowals d WHERE d.expires_at <= @before LIMIT @batch
 );
 
+-- name: SweepInvitations :execrows
+-- With all their links.
+DELETE FROM invitations WHERE id IN (
+	SELECT i.id FROM invitations i WHERE i.expires_at <= @before LIMIT @batch
+) AND expires_at <= @before;
+
 -- name: SweepPushed :execrows
 DELETE FROM pushed_requests WHERE id IN (
 	SELECT p.id FROM pushed_requests p WHERE p.expires_at <= @before LIMIT @batch
