@@ -46,6 +46,8 @@ func letters() map[string]map[string]any {
 			"cancel_link": origin + "/confirm-email/cancel?token=def-_5", "new": "grace@new.example"}),
 		"email_confirm_new": links(map[string]any{"link": origin + "/confirm-email?token=abc-_6", "new": "grace@new.example"}),
 		"email_changed":     links(map[string]any{"new": "grace@new.example", "not_me_link": notMe["not_me_link"]}),
+		"invite":            links(map[string]any{"link": origin + "/invite?token=abc-_7", "practice": "Riverside", "hours": float64(72)}),
+		"invited_known":     links(map[string]any{"practice": "Riverside"}),
 		"support_request": links(map[string]any{"reference": "AB12CD34", "name": "Grace", "practice": "Riverside",
 			"npi": "", "username": "grace", "email": "grace@new.example"}),
 	}

@@ -16,6 +16,8 @@ func TestPromisedLabels(t *testing.T) {
 		"support.link":      "Contact Support",
 		"way.backup-code":   "Use a backup code",
 		"account.title":     "Account Settings",
+		"invite.submit":     "Send Invite",
+		"invites.title":     "Pending Invites",
 	} {
 		if got := s.Text("en", key, nil); got != want {
 			t.Errorf("%s is %q, want %q", key, got, want)
@@ -48,6 +50,15 @@ func TestPagesSay(t *testing.T) {
 		{"link", "expired", []string{"This link has expired", "60 minutes", "Send Reset Link"}},
 		{"link", "superseded", []string{"There is a newer link", `datetime="2026-11-25T12:00:00.000Z"`, "Send Reset Link"}},
 		{"link", "used", []string{"This link has been used", "Send Reset Link"}},
+		{"join", "", []string{"Join Riverside", `action="/id/invite"`, `value="ann@riverside.example" autocomplete="username" readonly`,
+			"Front Desk", "Full name", `autocomplete="name"`, "15 to 256 characters", `autocomplete="new-password"`}},
+		{"invite", "", []string{`action="/id/account/team/invite"`, "Work email", "Role", `<option value="front_desk">`, "Locations",
+			`id="location-L2" name="location-L2" type="checkbox" value="yes" checked`, "72 hours", "Pending Invites"}},
+		{"invites", "", []string{"Pending", "Expired", "Works until", "Main Street", "Resend", "Withdraw"}},
+		{"invite_dead", "expired", []string{"72 hours", "Ask whoever invited you"}},
+		{"invite_dead", "superseded", []string{"There is a newer invitation", `datetime="2026-11-25T12:00:00.000Z"`}},
+		{"invite_dead", "used", []string{"Sign In", "Contact Support"}},
+		{"invite_dead", "withdrawn", []string{"The practice took it back"}},
 		{"support", "", []string{"Full name", "Practice name", "NPI", "Username", "New email", "one business day", "Contact Support"}},
 		{"logout", "", []string{`id="logout-confirm"`, `action="/id/logout"`}},
 		{"logout", "asked by an app", []string{"Chart asks to sign you out", `name="state" value="s"`}},

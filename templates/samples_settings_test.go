@@ -68,6 +68,22 @@ func settingsSamples(wrong func(...string) []Problem) []sample {
 		Wait string
 	}
 	type token struct{ Token string }
+	type place struct {
+		ID, Name string
+		Chosen   bool
+	}
+	type invite struct {
+		Email, Role string
+		Roles       []string
+		Locations   []place
+	}
+	type pending struct {
+		ID, Email, Role string
+		Locations       []string
+		Sent, Until     time.Time
+		Expired, Theirs bool
+	}
+	type invites struct{ Invites []pending }
 
 	ten := []string{"4X7K-9QWM-2BTFZ", "7H2M-K9WD-4QXRT", "PC5V-3JNE-8YGM2", "B6TA-W4HF-9KZSQ", "2RND-X8PJ-5VMCE",
 		"QK3Y-7GBT-H6WA9", "9FJX-M2SC-4RDPV", "T8EH-5NKW-Y3QGB", "V4ZM-C7XA-2JTF6", "K9PS-6DRY-W8HNE"}
@@ -158,6 +174,15 @@ func settingsSamples(wrong func(...string) []Problem) []sample {
 		{"", Page{Name: "email_cancel", Data: link{"t1", "grace@new.example"}}},
 		{"", Page{Name: "email_cancelled"}},
 		{"", Page{Name: "email_dead"}},
+		{"", Page{Name: "invite", Data: invite{Roles: []string{"front_desk", "billing", "admin"},
+			Locations: []place{{"L1", "Main Street", false}, {"L2", "North", true}}}}},
+		{"refused", Page{Name: "invite", Problems: wrong("email"), Data: invite{Email: "ann", Role: "billing", Roles: []string{"front_desk", "billing"}}}},
+		{"limited", Page{Name: "invite", Problems: wrong(""), Data: invite{Email: "ann@riverside.example", Roles: []string{"front_desk"}}}},
+		{"", Page{Name: "invites", Notice: "Sent.", Data: invites{[]pending{
+			{"i1", "ann@riverside.example", "front_desk", []string{"Main Street", "North"}, noon, noon, false, true},
+			{"i2", "bob@riverside.example", "billing", nil, noon, noon, true, true},
+			{"i3", "eve@riverside.example", "admin", nil, noon, noon, false, false}}}}},
+		{"none", Page{Name: "invites", Problems: wrong(""), Data: invites{}}},
 		{"", Page{Name: "not_me", Data: token{"t1"}}},
 		{"", Page{Name: "not_me_done"}},
 		{"", Page{Name: "not_me_dead"}},

@@ -39,6 +39,10 @@ func samples() []sample {
 		Fate    string
 		NewerAt time.Time
 	}
+	type join struct {
+		Practice, Email, Role, Name string
+		Min, Max                    int
+	}
 	type token struct{ Token string }
 	type form struct{ Name, Practice, NPI, Username, Email string }
 	type due struct {
@@ -98,6 +102,15 @@ func samples() []sample {
 		{"superseded", Page{Name: "link", Data: link{"superseded", noon}}},
 		{"used", Page{Name: "link", Data: link{Fate: "used"}}},
 		{"unknown", Page{Name: "link", Data: link{Fate: "unknown"}}},
+		{"", Page{Name: "join", Flow: "f1", Action: "/id/invite", Data: join{"Riverside", "ann@riverside.example", "front_desk", "", 15, 256}}},
+		{"refused", Page{Name: "join", Flow: "f1", Action: "/id/invite", Problems: wrong("name", "new_password", "confirm_password"),
+			Data: join{"Riverside", "ann@riverside.example", "admin", "Ann", 8, 256}}},
+		{"expired", Page{Name: "invite_dead", Data: link{Fate: "expired"}}},
+		{"superseded", Page{Name: "invite_dead", Data: link{"superseded", noon}}},
+		{"used", Page{Name: "invite_dead", Data: link{Fate: "used"}}},
+		{"withdrawn", Page{Name: "invite_dead", Data: link{Fate: "withdrawn"}}},
+		{"taken", Page{Name: "invite_dead", Data: link{Fate: "taken"}}},
+		{"unknown", Page{Name: "invite_dead", Data: link{Fate: "unknown"}}},
 		{"", Page{Name: "cancel", Data: token{"t1"}}},
 		{"", Page{Name: "cancelled"}},
 		{"", Page{Name: "not_cancelled"}},

@@ -98,9 +98,9 @@ func FuzzMail(f *testing.F) {
 		if len(email)+len(token)+len(id)+len(typed) > 10_000 {
 			return // a form has 320 bytes a field
 		}
-		data := map[string]any{"token": token, "cancel": token, "not_me": token, "minutes": 60, "left": 3, "new": typed, "to": email,
+		data := map[string]any{"token": token, "cancel": token, "not_me": token, "minutes": 60, "hours": 72, "left": 3, "new": typed, "to": email,
 			"reference": "AB12-CD34", "name": typed, "practice": typed, "npi": typed, "username": typed, "email": typed}
-		for _, template := range []string{"reset", supportRequest, confirmNew, "password_changed"} {
+		for _, template := range []string{"reset", supportRequest, confirmNew, "password_changed", invite, invitedKnown} {
 			m := store.Mail{ID: id, Template: template, Data: data}
 			to, err := s.whom(m, email)
 			if err != nil {

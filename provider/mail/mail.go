@@ -3,7 +3,8 @@
 //
 // It is told whom a mail is about, never where it goes: the address is looked
 // up in the directory at the moment of sending, so nothing that anybody typed
-// into a page becomes a recipient. Links carry the configured issuer, never a
+// into a page becomes a recipient; but for the link that proves a new address,
+// and an invitation, which may only go to whom nobody knows yet. Links carry the configured issuer, never a
 // request's Host. It keeps no queue and retries nothing: package store does,
 // and calls Send again.
 package mail

@@ -28,6 +28,13 @@ const (
 // transferAgreed tells both people of a transfer how to stop it.
 const transferAgreed = "transfer_agreed"
 
+// The mails of an invitation: its link, and what whoever has an account already
+// gets instead.
+const (
+	invite       = "invite"
+	invitedKnown = "invited_known"
+)
+
 // Send renders and delivers one mail. store.ErrDrop means that nobody is to
 // get it: the account is gone, disabled, without a proven address, or never
 // was. An *Error that is Permanent means that trying again is of no use.
@@ -51,12 +58,18 @@ func (s *Sender) recipient(ctx context.Context, m store.Mail) (address, string, 
 		}
 		return s.support, s.config.Templates.Match(), nil
 	}
+	if m.Template == invite { // they are in no directory yet
+		to, _ := m.Data["to"].(string)
+		a, err := recipientOf(to)
+		return a, s.config.Templates.Match(m.Locale), err
+	}
 	e, err := s.config.Directory.Lookup(ctx, directory.ByID, m.Subject)
 	switch {
 	case errors.Is(err, directory.ErrNotFound):
 		return address{}, "", store.ErrDrop
 	case err != nil:
 		return address{}, "", fmt.Errorf("mail: recipient: %w", err)
+	case m.Template == invitedKnown: // goes where an invitation would, whoever has it
 	case e.Disabled && !saysGoodbye(m) || !e.EmailVerified:
 		return address{}, "", store.ErrDrop
 	}
@@ -64,11 +77,16 @@ func (s *Sender) recipient(ctx context.Context, m store.Mail) (address, string, 
 	if err != nil {
 		return address{}, "", err
 	}
+	a, err := recipientOf(to)
+	return a, s.config.Templates.Match(e.Locale, m.Locale), err
+}
+
+func recipientOf(to string) (address, error) {
 	addr, err := parseBare(to)
 	if err != nil {
-		return address{}, "", &Error{During: "reading the recipient", cause: err, final: true}
+		return address{}, &Error{During: "reading the recipient", cause: err, final: true}
 	}
-	return address{addr: addr}, s.config.Templates.Match(e.Locale, m.Locale), nil
+	return address{addr: addr}, nil
 }
 
 // saysGoodbye reports whether a mail tells that an account is disabled.
@@ -102,6 +120,8 @@ func (s *Sender) data(m store.Mail) map[string]any {
 		path = "/confirm-email"
 	case transferAgreed:
 		path = "/ownership"
+	case invite:
+		path = "/invite"
 	}
 	for secret, link := range map[string]struct{ name, path string }{
 		"token":  {"link", path},

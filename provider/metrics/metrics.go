@@ -57,7 +57,8 @@ func New() *Metrics {
 			label{"template", []string{"reset", "locked", "password_reset", "password_changed", "support_request",
 				"second_factor_added", "second_factor_removed", "second_factor_reset", "second_factor_held", "team",
 				"transfer_offer", "transfer_offered", "transfer_agreed", "transfer_ended", "transfer_done",
-				"backup_code_used", "backup_codes_made", "email_confirm_old", "email_confirm_new", "email_changed"}},
+				"backup_code_used", "backup_codes_made", "email_confirm_old", "email_confirm_new", "email_changed",
+				"invite", "invited_known"}},
 			label{"result", []string{"sent", "dropped", "failed"}}),
 		mailSeconds: f.histogram("mail_delivery_seconds", "How long an attempt to send a mail took.",
 			[]float64{.05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}),
@@ -135,7 +136,9 @@ func (m *Metrics) Ready(ready bool) {
 	m.ready.Set(0)
 }
 
-func flowKinds() label  { return label{"flow", []string{"login", "stepup", "enroll", "reset"}} }
+func flowKinds() label {
+	return label{"flow", []string{"login", "stepup", "enroll", "reset", "invite"}}
+}
 func hashOps() []string { return []string{"hash", "verify"} }
 
 func endpoints() label {
