@@ -204,9 +204,12 @@ func (p *Provider) render(w http.ResponseWriter, r *http.Request, f *flows.Flow,
 	for _, o := range t.Others {
 		page.Ways = append(page.Ways, string(o))
 	}
-	if f.Kind == flows.Reset {
+	switch f.Kind {
+	case flows.Reset:
 		page.Action = p.base + "/reset-password"
-	} else {
+	case flows.Invite:
+		page.Action = p.base + "/invite"
+	default:
 		page.Left = f.Expires.Sub(p.engine.Now())
 	}
 	status := http.StatusOK
@@ -220,7 +223,7 @@ func (p *Provider) render(w http.ResponseWriter, r *http.Request, f *flows.Flow,
 }
 
 // notices are what a step's page may say has just been done.
-var notices = map[string]string{"saved": "notice.password_saved", "extended": "notice.more_time"}
+var notices = map[string]string{"saved": "notice.password_saved", "extended": "notice.more_time", "joined": "notice.joined"}
 
 // pageOf is the page of each step.
 var pageOf = map[flows.StepName]string{
@@ -232,6 +235,7 @@ var pageOf = map[flows.StepName]string{
 	flows.OfferCodes{}.Name():  "more_codes",
 	flows.SaveCodes{}.Name():   "backup_codes",
 	flows.NewPassword{}.Name(): "new_password",
+	flows.Join{}.Name():        "join",
 }
 
 // mark puts on the page what was wrong, and returns the status: 401 for
@@ -251,6 +255,9 @@ func (p *Provider) mark(r *http.Request, page *templates.Page, a *flows.Again) i
 		}
 		page.Data = d
 	case flows.SetUpPage:
+		d.Name = a.Typed
+		page.Data = d
+	case flows.JoinPage:
 		d.Name = a.Typed
 		page.Data = d
 	}

@@ -86,7 +86,8 @@ func DefaultPolicy() map[flows.Kind]flows.Policy {
 			flows.When(flows.Changes(flows.AddAuthenticator), flows.Do(flows.SetUpTOTP{})),
 			flows.Do(flows.SaveCodes{}),
 		),
-		flows.Reset: flows.Seq(flows.Do(flows.NewPassword{})),
+		flows.Reset:  flows.Seq(flows.Do(flows.NewPassword{})),
+		flows.Invite: flows.Seq(flows.Do(flows.Join{})),
 	}
 }
 

@@ -29,6 +29,8 @@ func (p *Provider) routes() http.Handler {
 	page("POST /reset-password", p.atDoor(p.savePassword))
 	page("GET /reset-password/cancel", p.cancel)
 	page("POST /reset-password/cancel", p.cancelled)
+	page("GET /invite", p.atDoor(p.openInvite))
+	page("POST /invite", p.atDoor(p.join))
 	page("GET /contact-support", p.contact)
 	page("POST /contact-support", p.atDoor(p.perSource(10, time.Hour, p.contacted)))
 	page("GET /logout", p.logout)

@@ -18,6 +18,8 @@ type people struct {
 	resetAsked, resetOpened    *counter
 	resetDone                  *counter
 	resetTook                  prometheus.Histogram
+	invited, inviteOpened      *counter
+	inviteTook                 prometheus.Histogram
 	reused, sessionsEnded      *counter
 	held, backupUsed           *counter
 	secondChanged, secondReset *counter
@@ -52,6 +54,14 @@ func newPeople(f factory) people {
 			label{"initiator", bys(account.BySelf, account.ByOwner, account.BySupport)}),
 		resetTook: f.histogram("password_reset_completion_seconds", "From a reset link's making to the new password.",
 			[]float64{30, 60, 120, 300, 600, 900, 1800, 3600}),
+		invited: f.counter("invitations_total",
+			"Invitations sent, or not. mail_error counts those that could not be delivered, once more.",
+			label{"result", reasons(account.Sent, account.HasAccount, account.RateLimited, account.Capped, account.MailError)}),
+		inviteOpened: f.counter("invitation_links_total", "Links of invitations opened, by what they were worth.",
+			label{"result", reasons(account.Valid, account.Expired, account.Superseded,
+				account.Used, account.Withdrawn, account.Taken, account.Unknown)}),
+		inviteTook: f.histogram("invitation_acceptance_seconds", "From an invitation's newest link to the account made by it.",
+			[]float64{60, 300, 900, 3600, 14400, 43200, 86400, 172800, 259200}),
 		reused: f.counter("refresh_token_reuse_total",
 			"Families of tokens revoked because a code or refresh token came twice."),
 		sessionsEnded: f.counter("sessions_revoked_total", "Sessions ended before their time, by why.",
@@ -97,6 +107,12 @@ func (m *Metrics) Observe(e account.Event) {
 	case account.ResetCompleted:
 		p.resetDone.inc(string(e.By))
 		p.resetTook.Observe(e.Took.Seconds())
+	case account.Invited:
+		p.invited.inc(string(e.Reason))
+	case account.InviteOpened:
+		p.inviteOpened.inc(string(e.Reason))
+	case account.InviteAccepted:
+		p.inviteTook.Observe(e.Took.Seconds())
 	case account.CodeAccepted:
 		p.attempts.inc(e.Step, "passed")
 		p.offsets.inc(strconv.Itoa(e.Offset))
@@ -145,7 +161,7 @@ func (p *people) signedIn(e account.Event) {
 // audited reports whether an event has an audit row. Refusals and links that
 // nobody was sent have none, so that a flood cannot fill the trail.
 func audited(e account.Event) bool {
-	madeUp := e.Kind == account.ResetOpened && e.Reason == account.Unknown
+	madeUp := (e.Kind == account.ResetOpened || e.Kind == account.InviteOpened) && e.Reason == account.Unknown
 	return e.Kind != account.SignInRefused && !madeUp
 }
 
@@ -176,7 +192,8 @@ func kinds() []string {
 		account.BackupVoided, account.BackupUsed, account.EmailAsked, account.EmailChanged, account.EmailCancelled,
 		account.Disavowed, account.LanguageChanged, account.ConsentGiven, account.ConsentWithdrawn,
 		account.MemberChanged, account.LocationChanged, account.AccessReviewed, account.OwnershipOffered,
-		account.OwnershipAgreed, account.OwnershipKept, account.OwnershipTransferred} {
+		account.OwnershipAgreed, account.OwnershipKept, account.OwnershipTransferred,
+		account.Invited, account.InviteWithdrawn, account.InviteOpened, account.InviteAccepted} {
 		text = append(text, string(k))
 	}
 	return text

@@ -45,7 +45,7 @@ const (
 func (s *Settings) Routes() []Route {
 	const security, sessions, email = "/account/security", "/account/sessions", "/account/email"
 	const team, places, ownership = "/account/team", "/account/team/locations", "/account/ownership"
-	return []Route{
+	return append(s.inviteRoutes(), []Route{
 		{"GET /account", SignedIn, "", s.front},
 		{"GET /account/security", SignedIn, "", s.security},
 		{"POST /account/security/password", SignedIn, security, s.changePassword},
@@ -96,7 +96,7 @@ func (s *Settings) Routes() []Route {
 		{"POST /confirm-email/cancel", Nothing, "", s.emailCancelled},
 		{"GET /not-me", Nothing, "", s.notMe},
 		{"POST /not-me", Nothing, "", s.disavow},
-	}
+	}...)
 }
 
 // Route is one page. Serve gets the session, or nil where none is needed.
@@ -144,7 +144,7 @@ var notices = [...]string{"password_changed", "authenticator_added", "authentica
 	"session_ended", "sessions_ended", "language_saved", "email_withdrawn", "app_withdrawn",
 	"link_sent", "member_unlocked", "member_second_reset", "member_role", "member_locations", "member_signed_out",
 	"member_deactivated", "member_reactivated", "location_added", "location_renamed", "location_removed",
-	"transfer_offered", "transfer_agreed", "transfer_ended"}
+	"transfer_offered", "transfer_agreed", "transfer_ended", "invite_sent", "invite_withdrawn"}
 
 // notice returns the words for what has just been done, or "".
 func (s *Settings) notice(r *http.Request) string {

@@ -311,7 +311,8 @@ var kinds = []account.Kind{account.SignedIn, account.SteppedUp, account.SignInFa
 	account.GrantRevoked, account.AccountAdded, account.AccountDisabled, account.AccountEnabled, account.SupportAsked,
 	account.KeysRotated, account.ClientChanged, account.PracticeChanged,
 	account.MemberChanged, account.LocationChanged, account.AccessReviewed, account.OwnershipOffered, account.OwnershipAgreed,
-	account.OwnershipKept, account.OwnershipTransferred}
+	account.OwnershipKept, account.OwnershipTransferred,
+	account.Invited, account.InviteWithdrawn, account.InviteOpened, account.InviteAccepted}
 
 // What an event is told by has words: without them the page would not show.
 func TestActivityHasWords(t *testing.T) {

@@ -59,7 +59,7 @@ func pageHeaders(h http.Header, r *http.Request, p templates.Page) {
 // secretHeaders are those of what is behind a mail's link, redirects included:
 // no address of theirs is told to anybody.
 func secretHeaders(h http.Header, r *http.Request) {
-	for _, link := range []string{"/reset-password", "/confirm-email", "/not-me"} {
+	for _, link := range []string{"/reset-password", "/confirm-email", "/not-me", "/invite"} {
 		if strings.HasPrefix(r.URL.Path, link) {
 			h.Set("Referrer-Policy", "no-referrer")
 		}

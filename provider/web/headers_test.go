@@ -99,7 +99,7 @@ func TestPlainIssuerHasNoHSTS(t *testing.T) {
 
 func TestPagesBehindLinksHaveNoReferrer(t *testing.T) {
 	g := newRig(t)
-	for _, path := range []string{"/reset-password?token=t", "/reset-password?flow=f", "/reset-password/cancel?token=t",
+	for _, path := range []string{"/reset-password?token=t", "/reset-password?flow=f", "/invite?token=t", "/invite?flow=f", "/reset-password/cancel?token=t",
 		"/confirm-email?token=t", "/confirm-email/cancel?token=t", "/not-me?token=t"} {
 		resp := g.handle(get(path), g.shows(200, templates.Page{Name: "cancelled"}))
 		if got := resp.Header.Get("Referrer-Policy"); got != "no-referrer" {

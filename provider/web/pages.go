@@ -29,7 +29,7 @@ type ForgotSentPage struct {
 
 // LinkPage says why a link is worth nothing.
 type LinkPage struct {
-	Fate    string    // expired, superseded, used or unknown
+	Fate    string    // expired, superseded, used or unknown; of an invitation also withdrawn or taken
 	NewerAt time.Time // when the newest one was sent, if superseded
 }
 
@@ -176,6 +176,31 @@ type EmailConfirmedPage struct {
 
 // NotMePage asks whether a change was somebody else's.
 type NotMePage struct{ Token string }
+
+// The pages of Account Settings > Team Members that invite people.
+
+// InvitePage is the form of an invitation, as filled in so far.
+type InvitePage struct {
+	Email     string
+	Role      string
+	Roles     []string // that they may give, the most restrictive first
+	Locations []LocationChoice
+}
+
+// InvitesPage lists the invitations that are pending, the newest first.
+type InvitesPage struct{ Invites []InviteLine }
+
+// InviteLine is one of them.
+type InviteLine struct {
+	ID        string
+	Email     string
+	Role      string
+	Locations []string // their names
+	Sent      time.Time
+	Until     time.Time
+	Expired   bool
+	Theirs    bool // to resend and to withdraw
+}
 
 // FaultPage gives what to tell Support.
 type FaultPage struct{ Reference string }
