@@ -533,7 +533,7 @@ func FuzzLinks(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, token string) {
 		q := "?" + url.Values{"token": {token}}.Encode()
-		for _, path := range []string{"/reset-password", "/confirm-email", "/confirm-email/cancel", "/not-me", "/reset-password/cancel"} {
+		for _, path := range []string{"/reset-password", "/confirm-email", "/confirm-email/cancel", "/not-me", "/reset-password/cancel", "/invite"} {
 			w := httptest.NewRecorder()
 			h.ServeHTTP(w, httptest.NewRequest("GET", path+q, nil))
 			ok := w.Code == 410 || w.Code == 400 || path == "/reset-password/cancel" && w.Code == 200
