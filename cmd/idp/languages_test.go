@@ -50,7 +50,7 @@ func walkInEvery(t *testing.T, d *demo, p *person, check func(string)) {
 		check(control + " answered with " + strings.Join(fields, " "))
 	}
 	for _, path := range []string{"/login", "/no-such-page", "/logout", "/reset-password?token=none", "/reset-password?flow=none",
-		"/confirm-email?token=none", "/not-me?token=none", "/authorize?client_id=none", "/reset-password/cancel?token=none"} {
+		"/confirm-email?token=none", "/not-me?token=none", "/invite?token=none", "/authorize?client_id=none", "/reset-password/cancel?token=none"} {
 		visit(path)
 	}
 	visit("/contact-support")

@@ -98,7 +98,7 @@ func (p *person) press(words string, fields map[string]string) *page {
 		}
 		values := defaults(form)
 		for name, v := range fields {
-			if !values.Has(name) {
+			if !values.Has(name) && !offers(form, name) {
 				p.t.Fatalf("the form with %q has no field %s", words, name)
 			}
 			values.Set(name, v)
@@ -198,6 +198,12 @@ func defaults(form *html.Node) url.Values {
 			}
 		case "textarea":
 			v.Set(attr(n, "name"), text(n))
+		case "select":
+			for o := range elements(n, "option") {
+				if !v.Has(attr(n, "name")) || hasAttr(o, "selected") {
+					v.Set(attr(n, "name"), attr(o, "value"))
+				}
+			}
 		}
 	}
 	return v
@@ -219,6 +225,20 @@ func attr(n *html.Node, name string) string {
 		}
 	}
 	return ""
+}
+
+// offers reports whether a form has a box of that name to tick.
+func offers(form *html.Node, name string) bool {
+	for in := range elements(form, "input") {
+		if attr(in, "name") == name {
+			return true
+		}
+	}
+	return false
+}
+
+func hasAttr(n *html.Node, name string) bool {
+	return slices.ContainsFunc(n.Attr, func(a html.Attribute) bool { return a.Key == name })
 }
 
 // text is what a reader sees of a node.
