@@ -85,19 +85,10 @@ func (s *Settings) inviteForm(r *http.Request, l leader) (web.InvitePage, error)
 			d.Roles = append(d.Roles, string(role))
 		}
 	}
-	places, err := s.Store.Locations(r.Context(), l.Practice)
-	if err != nil {
-		return d, err
-	}
-	for _, place := range places {
-		d.Locations = append(d.Locations, web.LocationChoice{ID: place.ID, Name: place.Name, Chosen: r.PostForm.Has(locationField + place.ID)})
-	}
-	slices.SortFunc(d.Locations, func(a, b web.LocationChoice) int { return strings.Compare(a.Name, b.Name) })
-	return d, nil
+	var err error
+	d.Locations, err = s.choices(r, l, ticked(r.PostForm))
+	return d, err
 }
-
-// locationField begins the name of each location's control.
-const locationField = "location-"
 
 // sendInvite sends an invitation. What is mailed, shown and claimed is the
 // normalised address: the mailbox of another spelling proves nothing about it.

@@ -119,6 +119,15 @@ func (s *Store) WithdrawInvite(ctx context.Context, by Acting, id string) (was b
 	return was && err == nil, err
 }
 
+// withdrawInvitesOf ends the pending invitations that a member made.
+func (t *tx) withdrawInvitesOf(ctx context.Context, by Acting, id account.ID) error {
+	ended, err := t.WithdrawInvitationsBy(ctx, db.WithdrawInvitationsByParams{Practice: string(by.Practice), Person: string(id), Now: t.now()})
+	for _, one := range ended {
+		t.tell(by.invitation(account.InviteWithdrawn, one, ""))
+	}
+	return err
+}
+
 // pending returns an invitation of the practice that is pending; errGone if
 // there is none, ErrNotAllowed if its role is not theirs to give.
 func (t *tx) pending(ctx context.Context, by Acting, role account.Role, id string) (n Invite, err error) {

@@ -153,7 +153,8 @@ func (s *Store) SetMemberRole(ctx context.Context, by Acting, id account.ID, rol
 }
 
 // Deactivate ends a member's access at once: sessions, tokens, unfinished
-// sign-ins, links. Their records stay. It reports whether they had access.
+// sign-ins, links, and the invitations that they made, for nobody is to come in
+// by somebody who went. Their records stay. It reports whether they had access.
 func (s *Store) Deactivate(ctx context.Context, by Acting, id account.ID) (was bool, err error) {
 	err = s.manage(ctx, by, id, func(t *tx, _ db.ActingRow) error {
 		was, err = t.setDisabled(ctx, standstill{id, true, account.TeamSaid}, by.event("", id))
@@ -161,6 +162,9 @@ func (s *Store) Deactivate(ctx context.Context, by Acting, id account.ID) (was b
 			return err
 		}
 		if err := t.SetDeactivated(ctx, db.SetDeactivatedParams{ID: string(id), Practice: string(by.Practice), DeactivatedAt: t.now()}); err != nil {
+			return err
+		}
+		if err := t.withdrawInvitesOf(ctx, by, id); err != nil {
 			return err
 		}
 		return s.tellMember(ctx, t, by, id, "deactivated")

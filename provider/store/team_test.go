@@ -251,6 +251,30 @@ func TestOwnerSendsALink(t *testing.T) {
 	})
 }
 
+// An Admin who is sent away leaves no door open behind them.
+func TestInvitationsEndWithWhoMadeThem(t *testing.T) {
+	onBoth(t, func(r *rig) {
+		r.team()
+		ctx := context.Background()
+		for _, actor := range []store.Acting{owner, by("admin-acme", "acme")} {
+			came, err := r.Invite(ctx, actor, store.Invite{Email: "new-" + string(actor.Account) + "@example.com", Role: account.FrontDesk})
+			if r.ok(err); came != account.Sent {
+				r.Fatal(came)
+			}
+		}
+		_, err := r.Deactivate(ctx, owner, "admin-acme")
+		r.ok(err)
+		pending, err := r.PendingInvites(ctx, "acme")
+		r.ok(err)
+		if len(pending) != 1 || pending[0].Email != "new-owner-acme@example.com" {
+			r.Errorf("pending %+v", pending)
+		}
+		if n := len(r.told(account.InviteWithdrawn)); n != 1 {
+			r.Errorf("%d withdrawn", n)
+		}
+	})
+}
+
 // promises.md 5.4: "Deactivating a person ends their access at once and keeps
 // their records." What an operator stopped, the practice does not let go on.
 func TestDeactivate(t *testing.T) {

@@ -349,3 +349,38 @@ func (q *Queries) WithdrawInvitation(ctx context.Context, arg WithdrawInvitation
 	}
 	return result.RowsAffected()
 }
+
+const withdrawInvitationsBy = `-- name: WithdrawInvitationsBy :many
+UPDATE invitations SET token_hash = NULL, ended_at = $1
+WHERE practice = $2 AND invited_by = $3 AND ended_at = 0
+RETURNING id
+`
+
+type WithdrawInvitationsByParams struct {
+	Now      int64
+	Practice string
+	Person   string
+}
+
+func (q *Queries) WithdrawInvitationsBy(ctx context.Context, arg WithdrawInvitationsByParams) ([]string, error) {
+	rows, err := q.db.QueryContext(ctx, withdrawInvitationsBy, arg.Now, arg.Practice, arg.Person)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}

@@ -51,6 +51,11 @@ INSERT INTO invitation_links (hash, invitation, sent_at) VALUES (@hash, @invitat
 UPDATE invitations SET token_hash = NULL, ended_at = @now
 WHERE id = @id AND practice = @practice AND ended_at = 0;
 
+-- name: WithdrawInvitationsBy :many
+UPDATE invitations SET token_hash = NULL, ended_at = @now
+WHERE practice = @practice AND invited_by = @person AND ended_at = 0
+RETURNING id;
+
 -- name: Invitations :many
 -- Those of a practice that are neither accepted nor withdrawn, the newest first.
 SELECT id, key, role, locations, sent_at, expires_at FROM invitations
