@@ -41,7 +41,8 @@ type Visit struct {
 	Source  account.Source
 	Exempt  bool // from limits by source
 	Known   func(account.ID) bool
-	Session NewSession // what a session would be made of
+	Devices func(account.ID) account.Device // nil: none has tries of its own
+	Session NewSession                      // what a session would be made of
 }
 
 // Turn is where a flow stands after a request: exactly one of a step to show,
@@ -236,7 +237,7 @@ func (e *Engine) show(ctx context.Context, s *Scope, step Step, again *Again) (*
 // Scope gathers what the steps may reach in this request.
 func (e *Engine) Scope(ctx context.Context, f *Flow, v Visit) (*Scope, error) {
 	f.From = v.Source
-	s := &Scope{View: View{Flow: f}, Now: e.Now(), Exempt: v.Exempt, Known: v.Known,
+	s := &Scope{View: View{Flow: f}, Now: e.Now(), Exempt: v.Exempt, Known: v.Known, Devices: v.Devices,
 		guard: e.Guard, store: e.Store, directory: e.Directory, hasher: e.Hasher,
 		rules: e.Rules, shadow: e.Shadow, require: e.Require, draft: e.Draft, issuer: e.Issuer}
 	if f.Kind == Invite {
@@ -297,6 +298,7 @@ func (e *Engine) pass(ctx context.Context, s *Scope, o Passed, p *Progress) erro
 	}
 	if o.Person != nil && (s.Person == nil || s.Account != o.Person.ID) {
 		s.know(o.Person)
+		s.Flow.Device = o.Lease.Attempt().Device.Guard
 		// The charge saw whether there is a second factor: for whoever has
 		// none that spares a question. The store makes sure of it again.
 		if o.Lease.HasSecond() || !o.Lease.Valid() {

@@ -105,7 +105,8 @@ type Flow struct {
 	Account  account.ID // "" until proven
 	Practice account.PracticeID
 	Epoch    int64  // of Account's proofs, when it was proven
-	Locks    int64  // of Account until then: the flow ends with the next
+	Locks    int64  // of Account until then, or of Device: the flow ends with the next
+	Device   string // account.Device.Guard of the known device that proved Account, or ""
 	Session  []byte // the ID of the session that a StepUp or Enroll raises
 	Typed    string // the identifier as typed
 	Link     []byte // SHA-256 of the link's token, for Reset and Invite

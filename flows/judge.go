@@ -20,6 +20,7 @@ func (s *Scope) charge(ctx context.Context, f account.Factor, step StepName, per
 	if person != nil {
 		a.Subject = string(person.ID)
 		a.Exempt = s.Exempt || s.Known != nil && s.Known(person.ID)
+		a.Device = s.deviceOf(person)
 	} else {
 		a.Subject, a.Shadow = s.shadow(account.Normalise(s.Typed)), true
 	}
@@ -28,6 +29,19 @@ func (s *Scope) charge(ctx context.Context, f account.Factor, step StepName, per
 		return lease, &Stop{Reason: refusal.Err, Until: refusal.Until}, nil
 	}
 	return lease, nil, err
+}
+
+// deviceOf is the known device whose own tries the flow uses, or none. Once an
+// account is proven it is the one that proved it: what one row let through, no
+// other goes on with.
+func (s *Scope) deviceOf(person *directory.Entry) account.Device {
+	switch {
+	case s.Flow.Device != "":
+		return account.Device{Guard: s.Flow.Device, Epoch: s.Epoch}
+	case s.Account == "" && s.Devices != nil:
+		return s.Devices(person.ID)
+	}
+	return account.Device{}
 }
 
 // orStop is a stop as an Outcome, and nil if there is none.

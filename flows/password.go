@@ -109,7 +109,7 @@ func (s *Scope) unchanged(ctx context.Context, step StepName, secret []byte) (bo
 		return false, nil
 	}
 	lease, err := s.guard.Charge(ctx, s.store, account.Attempt{Subject: string(s.Person.ID),
-		Factor: account.Password, Step: string(step)})
+		Factor: account.Password, Step: string(step), Device: s.deviceOf(s.Person)})
 	if err != nil {
 		return false, err
 	}

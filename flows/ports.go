@@ -87,7 +87,8 @@ type ResetStore interface {
 	// Redeem ends the flow's link and, in the same transaction, writes the new
 	// password, clears lock and counters, ends every session, refresh family
 	// and unfinished flow of the account, and queues the notice. It returns
-	// the link's fate: Valid if it did all that, else why it did nothing.
+	// the link's fate: Valid if it did all that, else why it did nothing. It
+	// sets f.Epoch to the one that begins.
 	Redeem(ctx context.Context, f *Flow, p Progress) (account.Reason, error)
 	// CancelReset ends the live link that the notice belongs to ("this was
 	// not me"). It reports whether there was one.

@@ -105,6 +105,9 @@ type Scope struct {
 	// Known reports whether this browser completed a sign-in to the account
 	// before: strangers' failures from the same address do not stop it.
 	Known func(account.ID) bool
+	// Devices returns what this browser is to the account, where known devices
+	// have tries of their own; nil if they have not.
+	Devices func(account.ID) account.Device
 
 	guard     account.Guard
 	store     Store

@@ -53,6 +53,30 @@ func letters() map[string]map[string]any {
 	}
 }
 
+// The lock of one known device is not said to be the account's.
+func TestMailOfADevicesLock(t *testing.T) {
+	s := load(t)
+	for _, lang := range Languages() {
+		data := letters()["locked"]
+		account, err := s.Mail(lang, "locked", data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data["device"] = true
+		device, err := s.Mail(lang, "locked", data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		words := s.Text(lang, "mail.locked.device", nil)
+		for form, texts := range map[string][2]string{"text": {account.Text, device.Text}, "HTML": {account.HTML, device.HTML}} {
+			if strings.Contains(texts[0], words) || !strings.Contains(texts[1], words) {
+				t.Errorf("%s %s: %q\n%s", lang, form, words, texts[1])
+			}
+		}
+		checkMailHTML(t, device.HTML, lang)
+	}
+}
+
 // Every mail, in every language, in both of its forms: whole, with its links,
 // and with nothing that is fetched when it is opened.
 func TestMails(t *testing.T) {

@@ -97,7 +97,7 @@ func settingsSamples(wrong func(...string) []Problem) []sample {
 	free.Authenticators = []authenticator{{ID: "a1", Added: noon}}
 	var lines []line
 	for _, what := range []string{"signed_in", "sign_in_failed.password", "sign_in_failed.second_factor", "locked",
-		"lock_cleared", "password_disabled", "password_changed", "reset_requested", "reset_completed", "reset_cancelled",
+		"lock_cleared", "locked.device", "password_disabled", "password_changed", "reset_requested", "reset_completed", "reset_cancelled",
 		"session_ended", "grant_revoked", "account_disabled", "account_enabled", "second_factor_added",
 		"second_factor_removed", "second_factor_reset", "second_factor_held", "second_factor_released",
 		"backup_codes_made", "backup_code_used", "email_change_asked", "email_changed", "email_change_cancelled",

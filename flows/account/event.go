@@ -99,6 +99,10 @@ const (
 	Taken      Reason = "taken" // somebody has got the address since
 )
 
+// OneDevice is the reason of Locked and LockCleared where the lock is of one known
+// device alone.
+const OneDevice Reason = "device"
+
 // Reasons of SessionEnded and GrantRevoked.
 const (
 	SignedOut    Reason = "signed_out"

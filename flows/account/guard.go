@@ -34,14 +34,24 @@ type Attempt struct {
 	Step    string
 	Source  Source // where it came from; empty: unknown
 	Exempt  bool   // from limits by source, not from the lock
+	Device  Device // whose own tries it is one of; zero: of the account's
 }
 
 // Limited returns the source whose limits apply to the attempt, or "" if none do.
 func (a Attempt) Limited() Source {
-	if a.Exempt {
+	if a.Exempt || a.Device.Known() {
 		return ""
 	}
 	return a.Source
+}
+
+// Row is the subject of the guard row that counts the attempt's failures and is
+// locked by them.
+func (a Attempt) Row() string {
+	if a.Device.Known() {
+		return a.Device.Guard
+	}
+	return a.Subject
 }
 
 // GuardState is what the store remembers of a subject and a source. The zero
@@ -61,7 +71,9 @@ type GuardState struct {
 }
 
 // GuardStore is what Guard needs remembered, by any number of replicas at
-// once. Each method is one atomic statement or one transaction.
+// once. Each method is one atomic statement or one transaction. Of an attempt
+// from a known device, failures, charges and the lock are the device's own; the
+// totals of wrong ones and the epoch are its account's.
 type GuardStore interface {
 	// ReadGuard returns the state for the attempt's subject and source; the
 	// zero state if there is none. It writes nothing.
@@ -74,8 +86,8 @@ type GuardStore interface {
 	// LapseGuard turns charges past their time into failures, raises the
 	// generation, and locks if that makes MaxFailures. It is idempotent.
 	LapseGuard(ctx context.Context, a Attempt) error
-	// ClearExpired ends a lock whose time is over, once, with its event.
-	ClearExpired(ctx context.Context, subject string) error
+	// ClearExpired ends a lock of a row whose time is over, once, with its event.
+	ClearExpired(ctx context.Context, row string) error
 	// SettleWrong counts a charged attempt as a failure, commits whatever
 	// becomes of the request, and locks the subject at MaxFailures, once, with
 	// audit row and mail. A lease of an old generation gives ErrBusy.
@@ -111,7 +123,8 @@ func (l Lease) Generation() int64 { return l.generation }
 
 // Guard stands before every secret: charge, verify, settle. However many
 // replicas guess in parallel, at most MaxFailures guesses are ever judged
-// before the account locks, and parallel right answers all pass.
+// before the account locks, and parallel right answers all pass. A known device
+// (Attempt.Device) is locked alike, alone and by its own failures alone.
 type Guard struct {
 	Now  func() time.Time
 	Wait func(ctx context.Context, d time.Duration) error // sleeps; nil uses a timer
@@ -137,6 +150,10 @@ func (g Guard) Charge(ctx context.Context, s GuardStore, a Attempt) (Lease, erro
 		st, err := g.read(ctx, s, a)
 		if err != nil {
 			return Lease{}, err
+		}
+		if a.Device.Known() && a.Device.Epoch != st.Epoch { // void: a browser like any other
+			a.Device = Device{}
+			continue
 		}
 		if r := g.refuse(st, a); r != nil {
 			s.Refused(ctx, a, reasonOf(r.Err))
@@ -173,7 +190,7 @@ func (g Guard) read(ctx context.Context, s GuardStore, a Attempt) (GuardState, e
 	case st.Charged[Password]+st.Charged[SecondFactor] > 0 && !now.Before(st.ChargeUntil):
 		err = s.LapseGuard(ctx, a)
 	case !st.LockedUntil.IsZero() && !now.Before(st.LockedUntil):
-		err = s.ClearExpired(ctx, a.Subject)
+		err = s.ClearExpired(ctx, a.Row())
 	default:
 		return st, nil
 	}

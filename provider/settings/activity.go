@@ -54,6 +54,11 @@ func what(a store.Activity) string {
 		if a.Reason == account.RoleGiven || a.Reason == account.LocationsGiven {
 			return string(a.Kind) + "." + string(a.Reason)
 		}
+	case account.Locked:
+		if a.Reason == account.OneDevice {
+			return string(a.Kind) + "." + string(a.Reason)
+		}
+		return string(a.Kind)
 	case account.ResetRequested:
 		return only(a, a.Reason == account.Sent)
 	case account.EmailAsked:
@@ -62,7 +67,7 @@ func what(a store.Activity) string {
 		return only(a, a.Reason != account.Replaced)
 	case account.GrantRevoked: // what else ends one has a line of its own
 		return only(a, a.Reason == account.ReuseSeen)
-	case account.SignedIn, account.SteppedUp, account.Locked, account.LockCleared,
+	case account.SignedIn, account.SteppedUp, account.LockCleared,
 		account.PasswordDisabled, account.PasswordChanged, account.ResetCompleted, account.ResetCancelled,
 		account.SecondAdded, account.SecondRemoved, account.SecondReset, account.SecondHeld,
 		account.BackupMade, account.BackupVoided, account.BackupUsed,

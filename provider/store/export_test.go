@@ -14,6 +14,9 @@ func (s *Store) Move(d time.Duration) { s.shift.Add(int64(d)) }
 // ClearExpiredLocks is the job that ends locks nobody came to see end.
 func (s *Store) ClearExpiredLocks(ctx context.Context) error { return s.clearExpiredLocks(ctx, 100) }
 
+// LapseDevices is the job that counts what devices never settled.
+func (s *Store) LapseDevices(ctx context.Context) error { return s.lapseDevices(ctx, 100) }
+
 // EndSession ends a session by its ID, as signing out or another in its place does.
 func (s *Store) EndSession(ctx context.Context, id []byte, reason account.Reason) error {
 	if reason != account.SignedOut {

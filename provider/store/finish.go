@@ -39,7 +39,7 @@ func (s *Store) Finish(ctx context.Context, f *flows.Flow, p flows.Progress, n f
 			Epoch: epochAfter(g.Epoch, p), Now: t.now(), AuthTime: micros(n.AuthTime), Methods: string(methods),
 			Acr: n.ACR, Second: n.ACR == flows.ACR2FA, Device: n.Device, Address: addressOf(n.Address),
 			Idle: n.Idle.Microseconds(), ExpiresAt: micros(t.at.Add(n.Absolute)),
-			Flow: f.ID, Revision: f.Revision, FlowEpoch: g.Epoch, Locks: g.Locks,
+			Flow: f.ID, Revision: f.Revision, FlowEpoch: g.Epoch, Locks: g.Locks, KnownDevice: f.Device,
 		}
 		added, err := t.AddSession(ctx, made)
 		if err != nil {
@@ -113,11 +113,16 @@ func (t *tx) hold(ctx context.Context, f *flows.Flow, l account.Lease, last bool
 	if l.Valid() {
 		return t.right(ctx, f, l, last)
 	}
-	arg := db.HoldGuardParams{Subject: string(f.Account), Epoch: f.Epoch, Locks: f.Locks, Now: t.now()}
+	arg := db.HoldGuardParams{Subject: string(f.Account), Epoch: f.Epoch, Locks: f.Locks,
+		ByDevice: f.Device != "", Now: t.now()}
 	if last {
 		arg.Last = 1
 	}
 	r, err := t.HoldGuard(ctx, arg)
+	if err == nil && f.Device != "" {
+		r.Locks, err = t.HoldDevice(ctx, db.HoldDeviceParams{Subject: f.Device, Account: string(f.Account),
+			Epoch: f.Epoch, Locks: f.Locks, Now: t.now()})
+	}
 	if missing(err) {
 		err = account.ErrBusy
 	}

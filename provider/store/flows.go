@@ -22,7 +22,7 @@ func (s *Store) Begin(ctx context.Context, f *flows.Flow) error {
 	}
 	r, err := s.w.BeginFlow(ctx, db.BeginFlowParams{
 		ID: f.ID, Kind: string(f.Kind), Browser: f.Browser,
-		Account: string(f.Account), Practice: string(f.Practice),
+		Account: string(f.Account), Practice: string(f.Practice), Device: f.Device,
 		Typed: f.Typed, Link: f.Link, Session: f.Session, Facts: facts, Request: request,
 		StartedAt: micros(f.Started), ExpiresAt: micros(f.Expires),
 	})
@@ -86,7 +86,7 @@ func flowOf(r db.Flow, err error) (*flows.Flow, error) {
 	f := &flows.Flow{
 		ID: r.ID, Kind: flows.Kind(r.Kind), Browser: r.Browser,
 		Account: account.ID(r.Account), Practice: account.PracticeID(r.Practice),
-		Epoch: r.Epoch, Locks: r.Locks, Session: r.Session, Typed: r.Typed, Link: r.Link, Revision: r.Revision,
+		Epoch: r.Epoch, Locks: r.Locks, Device: r.Device, Session: r.Session, Typed: r.Typed, Link: r.Link, Revision: r.Revision,
 		Started: at(r.StartedAt), Expires: at(r.ExpiresAt),
 	}
 	return f, errors.Join(json.Unmarshal([]byte(r.Facts), &f.Facts),
@@ -112,7 +112,7 @@ func (s *Store) Advance(ctx context.Context, f *flows.Flow, p flows.Progress) er
 		n, err := t.AdvanceFlow(ctx, db.AdvanceFlowParams{
 			ID: f.ID, Revision: f.Revision, Now: t.now(),
 			Account: string(f.Account), Practice: string(f.Practice),
-			Epoch: next.Epoch, WasEpoch: was.Epoch, Locks: was.Locks,
+			Epoch: next.Epoch, WasEpoch: was.Epoch, Locks: was.Locks, Device: f.Device,
 			Typed: f.Typed, Facts: facts,
 		})
 		if stale = n == 0; err != nil || stale {
@@ -141,20 +141,40 @@ func (t *tx) proven(ctx context.Context, f *flows.Flow, p flows.Progress) (db.Se
 	return db.SettleRightRow{Epoch: f.Epoch, Locks: f.Locks}, nil
 }
 
-// right settles a lease as right. It must be one of the flow's own account.
+// right settles a lease as right. It must be one of the flow's own account, and
+// of its device; a device that the lease lost is of an epoch that is over.
 func (t *tx) right(ctx context.Context, f *flows.Flow, l account.Lease, last bool) (db.SettleRightRow, error) {
 	a := l.Attempt()
 	if a.Subject != string(f.Account) {
 		return db.SettleRightRow{}, account.ErrNoLease
 	}
+	if a.Device.Guard != f.Device {
+		return db.SettleRightRow{}, account.ErrBusy
+	}
 	p, c := vector(a.Factor)
-	arg := db.SettleRightParams{Subject: a.Subject, Generation: l.Generation(), P: p, C: c, Now: t.now()}
+	arg := db.SettleRightParams{Subject: a.Row(), Generation: l.Generation(), P: p, C: c, Now: t.now()}
 	if last {
 		arg.Last = 1
 	}
-	r, err := t.SettleRight(ctx, arg)
+	r, err := t.settleRight(ctx, arg, a)
 	if missing(err) {
 		err = account.ErrBusy
 	}
+	return r, err
+}
+
+// settleRight clears the counter of the attempt's row. The epoch is always the
+// account's, the count of locks the row's, and the lock that this sign-in follows
+// is the later of the two.
+func (t *tx) settleRight(ctx context.Context, arg db.SettleRightParams, a account.Attempt) (r db.SettleRightRow, err error) {
+	if !a.Device.Known() {
+		return t.SettleRight(ctx, arg)
+	}
+	of, err := t.rightForDevice(ctx, arg, a)
+	if err != nil {
+		return r, err
+	}
+	r, err = t.SettleRight(ctx, arg)
+	r.Epoch, r.LockedAt = of.Epoch, min(r.LockedAt, of.LockedAt) // negative: see SettleRight
 	return r, err
 }

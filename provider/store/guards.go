@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -10,6 +11,10 @@ import (
 
 // ReadGuard is one SELECT, and the only statement of a refused attempt.
 func (s *Store) ReadGuard(ctx context.Context, a account.Attempt) (account.GuardState, error) {
+	if a.Device.Known() {
+		r, err := readDevice(ctx, s.q, a)
+		return stateOf(r), err
+	}
 	r, err := s.q.ReadGuard(ctx, db.ReadGuardParams{Subject: a.Subject, Source: string(a.Limited())})
 	if err != nil {
 		return account.GuardState{}, err
@@ -52,18 +57,27 @@ func vector(f account.Factor) (p, c int64) {
 	return 0, 1
 }
 
-// ChargeGuard is one upsert whose WHERE decides.
+// ChargeGuard is one upsert whose WHERE decides; of a device, one of its
+// account's row goes before it.
 func (s *Store) ChargeGuard(ctx context.Context, a account.Attempt) (int64, bool, error) {
-	now := s.Now()
-	p, c := vector(a.Factor)
-	generation, err := s.w.ChargeGuard(ctx, db.ChargeGuardParams{
-		Subject: a.Subject, Shadow: a.Shadow, P: p, C: c,
-		Now: micros(now), ChargeUntil: micros(now.Add(account.ChargeFor)),
-	})
+	if a.Device.Known() {
+		return s.chargeDevice(ctx, a)
+	}
+	generation, err := s.w.ChargeGuard(ctx, chargeOf(a, s.Now()))
 	if missing(err) {
 		return 0, false, nil
 	}
 	return generation, err == nil, err
+}
+
+func chargeOf(a account.Attempt, now time.Time) db.ChargeGuardParams {
+	c := db.ChargeGuardParams{Subject: a.Row(), Shadow: a.Shadow, Epoch: a.Device.Epoch,
+		Now: micros(now), ChargeUntil: micros(now.Add(account.ChargeFor))}
+	if a.Device.Known() {
+		c.Account = a.Subject
+	}
+	c.P, c.C = vector(a.Factor)
+	return c
 }
 
 // SettleWrong commits on its own: a person who goes away does not undo it.
@@ -72,29 +86,42 @@ func (s *Store) SettleWrong(ctx context.Context, l account.Lease, reason account
 		return st, account.ErrNoLease
 	}
 	a := l.Attempt()
-	p, c := vector(a.Factor)
 	err = s.update(ctx, func(t *tx) error {
 		until := t.at.Add(account.LockFor)
-		r, err := t.SettleWrong(ctx, db.SettleWrongParams{
-			Subject: a.Subject, Generation: l.Generation(), P: p, C: c,
-			Now: t.now(), LockUntil: micros(until),
-		})
+		st, err = t.settleWrong(ctx, l, until)
 		if missing(err) {
 			return account.ErrBusy
 		}
 		if err != nil {
 			return err
 		}
-		st = stateOf(db.ReadGuardRow{Epoch: r.Epoch, Generation: r.Generation,
-			ChargeUntil: r.ChargeUntil, LockedUntil: r.LockedUntil,
-			PasswordFailed: r.PasswordFailed, PasswordCharged: r.PasswordCharged, PasswordWrong: r.PasswordWrong,
-			CodeFailed: r.CodeFailed, CodeCharged: r.CodeCharged, CodeWrong: r.CodeWrong})
 		// Only the settle that makes the fifth sees both: later ones are
 		// neither charged nor settled while the lock stands.
 		locked := st.Failed[a.Factor] == account.MaxFailures && st.LockedUntil.Equal(until)
 		return s.failed(ctx, t, failure{a, reason, st.Wrong[a.Factor] - 1, st.Wrong[a.Factor], locked})
 	})
 	return st, err
+}
+
+// settleWrong counts a failure; no row means that the lease is over.
+func (t *tx) settleWrong(ctx context.Context, l account.Lease, until time.Time) (account.GuardState, error) {
+	a := l.Attempt()
+	p, c := vector(a.Factor)
+	of, err := t.wrongForDevice(ctx, a, p, c)
+	if err != nil {
+		return account.GuardState{}, err
+	}
+	r, err := t.SettleWrong(ctx, db.SettleWrongParams{
+		Subject: a.Row(), Generation: l.Generation(), P: p, C: c,
+		Now: t.now(), LockUntil: micros(until),
+	})
+	if a.Device.Known() {
+		r.Epoch, r.PasswordWrong, r.CodeWrong = of.Epoch, of.PasswordWrong, of.CodeWrong
+	}
+	return stateOf(db.ReadGuardRow{Epoch: r.Epoch, Generation: r.Generation,
+		ChargeUntil: r.ChargeUntil, LockedUntil: r.LockedUntil,
+		PasswordFailed: r.PasswordFailed, PasswordCharged: r.PasswordCharged, PasswordWrong: r.PasswordWrong,
+		CodeFailed: r.CodeFailed, CodeCharged: r.CodeCharged, CodeWrong: r.CodeWrong}), err
 }
 
 // failure is one attempt that came to nothing, and what it led to.
@@ -118,7 +145,7 @@ func (s *Store) failed(ctx context.Context, t *tx, f failure) error {
 		t.tell(e)
 	}
 	if f.locked {
-		e.Kind = account.Locked
+		e.Kind, e.Reason = account.Locked, oneDevice(f.Device.Known())
 		t.tell(e)
 	}
 	if err := t.countSource(ctx, f); err != nil {
@@ -131,7 +158,15 @@ func (s *Store) failed(ctx context.Context, t *tx, f failure) error {
 		return nil
 	}
 	return s.queueMail(ctx, t, Mail{Template: "locked", Subject: f.Subject,
-		Data: map[string]any{"minutes": int(account.LockFor.Minutes())}})
+		Data: map[string]any{"minutes": int(account.LockFor.Minutes()), "device": f.Device.Known()}})
+}
+
+// oneDevice is the reason of a lock that is a device's own, and of its end.
+func oneDevice(is bool) account.Reason {
+	if is {
+		return account.OneDevice
+	}
+	return ""
 }
 
 // countSource counts a failure against where it came from. A lapsed charge
@@ -156,22 +191,27 @@ func (s *Store) Release(ctx context.Context, l account.Lease) error {
 	if !l.Valid() {
 		return account.ErrNoLease
 	}
-	p, c := vector(l.Attempt().Factor)
-	_, err := s.w.ReleaseGuard(ctx, db.ReleaseGuardParams{
-		Subject: l.Attempt().Subject, Generation: l.Generation(), P: p, C: c,
-	})
+	if l.Attempt().Device.Known() {
+		return s.releaseDevice(ctx, l)
+	}
+	_, err := s.w.ReleaseGuard(ctx, releaseOf(l))
 	return err
+}
+
+func releaseOf(l account.Lease) db.ReleaseGuardParams {
+	p, c := vector(l.Attempt().Factor)
+	return db.ReleaseGuardParams{Subject: l.Attempt().Row(), Generation: l.Generation(), P: p, C: c}
 }
 
 // LapseGuard counts what was never settled: a crash must not be a free guess.
 func (s *Store) LapseGuard(ctx context.Context, a account.Attempt) error {
 	return s.update(ctx, func(t *tx) error {
-		r, err := t.ReadGuard(ctx, db.ReadGuardParams{Subject: a.Subject})
+		r, err := t.holdGuard(ctx, a)
 		if err != nil {
 			return err
 		}
 		lockedAt, err := t.LapseGuard(ctx, db.LapseGuardParams{
-			Subject: a.Subject, Generation: r.Generation, Now: t.now(),
+			Subject: a.Row(), Generation: r.Generation, Now: t.now(),
 			LockUntil:       micros(t.at.Add(account.LockFor)),
 			PasswordCharged: r.PasswordCharged, CodeCharged: r.CodeCharged,
 		})
@@ -181,11 +221,16 @@ func (s *Store) LapseGuard(ctx context.Context, a account.Attempt) error {
 		if err != nil {
 			return err
 		}
+		if _, err := t.wrongForDevice(ctx, a, r.PasswordCharged, r.CodeCharged); missing(err) {
+			return nil // of an epoch that is over, with all that was in flight
+		} else if err != nil {
+			return err
+		}
 		locked := lockedAt == t.now()
 		for f, st := account.Password, stateOf(r); f <= account.SecondFactor; f++ {
 			full := st.Charged[f] > 0 && st.Failed[f]+st.Charged[f] >= account.MaxFailures
 			err := s.failed(ctx, t, failure{
-				account.Attempt{Subject: a.Subject, Factor: f}, account.Lapsed,
+				account.Attempt{Subject: a.Subject, Device: a.Device, Factor: f}, account.Lapsed,
 				st.Wrong[f], st.Wrong[f] + st.Charged[f], locked && full,
 			})
 			if err != nil {
@@ -198,23 +243,27 @@ func (s *Store) LapseGuard(ctx context.Context, a account.Attempt) error {
 }
 
 // ClearExpired ends a lock by the clock.
-func (s *Store) ClearExpired(ctx context.Context, subject string) error {
-	return s.update(ctx, func(t *tx) error { return t.clearExpired(ctx, subject) })
+func (s *Store) ClearExpired(ctx context.Context, row string) error {
+	return s.update(ctx, func(t *tx) error { return t.clearExpired(ctx, row) })
 }
 
-func (t *tx) clearExpired(ctx context.Context, subject string) error {
-	n, err := t.ClearExpired(ctx, db.ClearExpiredParams{Subject: subject, Now: t.now()})
-	if n > 0 {
-		t.tell(account.Event{Kind: account.LockCleared, Subject: subject, By: account.ByTimeout})
+func (t *tx) clearExpired(ctx context.Context, row string) error {
+	of, err := t.ClearExpired(ctx, db.ClearExpiredParams{Subject: row, Now: t.now()})
+	if missing(err) {
+		return nil
+	}
+	if err == nil {
+		t.tell(account.Event{Kind: account.LockCleared, Subject: cmp.Or(of, row),
+			By: account.ByTimeout, Reason: oneDevice(of != "")})
 	}
 	return err
 }
 
 // clearExpiredLocks ends up to most locks that nobody came to see end.
 func (s *Store) clearExpiredLocks(ctx context.Context, most int) error {
-	subjects, err := s.q.ExpiredLocks(ctx, db.ExpiredLocksParams{Now: micros(s.Now()), Most: int32(most)})
-	for _, subject := range subjects {
-		if err := s.ClearExpired(ctx, subject); err != nil {
+	rows, err := s.q.ExpiredLocks(ctx, db.ExpiredLocksParams{Now: micros(s.Now()), Most: int32(most)})
+	for _, row := range rows {
+		if err := s.ClearExpired(ctx, row); err != nil {
 			return err
 		}
 	}

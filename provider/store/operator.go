@@ -25,12 +25,19 @@ func (s *Store) Standing(ctx context.Context, id account.ID) (Standing, error) {
 	return Standing{GuardState: stateOf(r), LockedAt: at(max(r.LockedAt, 0)), Disabled: r.Disabled}, nil
 }
 
-// Unlock ends an account's lock and clears both counters. It reports whether
-// there was a lock; if not it changes nothing. Passwords disabled after 100
+// Unlock ends an account's lock, and those of its known devices, and clears both
+// counters. It reports whether there was a lock; if not it changes nothing. Passwords disabled after 100
 // wrong ones stay so: only a reset ends that.
 func (s *Store) Unlock(ctx context.Context, id account.ID, by account.By, actor string) (was bool, err error) {
 	err = s.update(ctx, func(t *tx) error {
-		was, err = t.clearLock(ctx, id, by, actor)
+		if was, err = t.clearLock(ctx, id, by, actor); err != nil {
+			return err
+		}
+		n, err := t.UnlockDevices(ctx, db.UnlockDevicesParams{Account: string(id), Now: t.now()})
+		for range n {
+			t.tell(account.Event{Kind: account.LockCleared, Subject: string(id), By: by, Actor: actor, Reason: account.OneDevice})
+		}
+		was = was || n > 0
 		return err
 	})
 	return was, err

@@ -99,7 +99,7 @@ func (s *Store) Redeem(ctx context.Context, f *flows.Flow, p flows.Progress) (ac
 	if f.Account == "" || len(f.Link) == 0 || p.Hash == "" {
 		return "", fmt.Errorf("store: redeem: the flow holds no link or no password")
 	}
-	fate := account.Valid
+	fate, epoch := account.Valid, int64(0)
 	err := s.update(ctx, func(t *tx) error {
 		if err := t.LockGuard(ctx, db.LockGuardParams{Subject: string(f.Account), Now: t.now()}); err != nil {
 			return err
@@ -120,34 +120,39 @@ func (s *Store) Redeem(ctx context.Context, f *flows.Flow, p flows.Progress) (ac
 		}
 		t.tell(account.Event{Kind: account.ResetCompleted, Subject: string(f.Account), Practice: f.Practice,
 			By: account.By(r.Initiator), Source: f.From, Took: t.at.Sub(at(r.SentAt))})
-		return s.renew(ctx, t, f.Account, p)
+		epoch, err = s.renew(ctx, t, f.Account, p)
+		return err
 	})
+	if err == nil && fate == account.Valid {
+		f.Epoch = epoch
+	}
 	return fate, err
 }
 
 // renew gives an account a new password and a clean start: no lock, nothing
-// counted but the total of wrong codes, and nothing proven before still good.
-func (s *Store) renew(ctx context.Context, t *tx, id account.ID, p flows.Progress) error {
+// counted but the total of wrong codes, and nothing proven before still good. It
+// returns the epoch that begins.
+func (s *Store) renew(ctx context.Context, t *tx, id account.ID, p flows.Progress) (epoch int64, err error) {
 	if err := t.clearExpired(ctx, string(id)); err != nil {
-		return err
+		return 0, err
 	}
 	if _, err := t.clearLock(ctx, id, account.ByReset, ""); err != nil {
-		return err
+		return 0, err
 	}
-	if _, err := t.ResetGuard(ctx, db.ResetGuardParams{Subject: string(id), Now: t.now()}); err != nil {
-		return err
+	if epoch, err = t.ResetGuard(ctx, db.ResetGuardParams{Subject: string(id), Now: t.now()}); err != nil {
+		return 0, err
 	}
 	n, err := t.SetPassword(ctx, db.SetPasswordParams{ID: string(id), PasswordHash: p.Hash, ShortPassword: p.Short, Now: t.now()})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if n == 0 {
-		return fmt.Errorf("store: the person whose password was to change is gone")
+		return 0, fmt.Errorf("store: the person whose password was to change is gone")
 	}
 	if err := t.endSessions(ctx, id, account.ResetDone); err != nil {
-		return err
+		return 0, err
 	}
-	return s.notify(ctx, t, "password_reset", id, nil)
+	return epoch, s.notify(ctx, t, "password_reset", id, nil)
 }
 
 // CancelReset ends the link that a mail's "this was not me" belongs to.

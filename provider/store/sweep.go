@@ -26,6 +26,7 @@ const (
 	invitesFor   = 30 * day           // old links can say why they are old
 	deadMailsFor = 30 * day           // somebody may have them tried again
 	oldKeysFor   = 30 * day           // old tokens are recognised as hints
+	devicesFor   = 365 * day          // no longer than the cookie that names it
 	auditFor     = 6 * 365 * day
 )
 
@@ -83,6 +84,9 @@ func (s *Store) sweep(ctx context.Context, keepAudit time.Duration) error {
 		s.sweepMails(ctx, ago),
 		drain("shadows", func() (int64, error) {
 			return s.w.DropShadows(ctx, db.DropShadowsParams{Keep: shadowsMax, Batch: batch})
+		}),
+		drain("known devices", func() (int64, error) {
+			return s.w.SweepDevices(ctx, db.SweepDevicesParams{Before: ago(devicesFor), Batch: batch})
 		}),
 		s.sweepAudit(ctx, now.Add(-keepAudit)),
 		drain("signing keys", func() (int64, error) {

@@ -15,13 +15,15 @@ UPDATE flows SET
 	practice = $2,
 	epoch = $3,
 	locks = $4,
-	typed = $5,
-	facts = $6,
+	device = $5,
+	typed = $6,
+	facts = $7,
 	revision = revision + 1
-WHERE flows.id = $7 AND revision = $8 AND flows.expires_at > $9
-	AND (flows.account = '' OR flows.account = $1 AND flows.epoch = $10 AND locks = $4)
+WHERE flows.id = $8 AND revision = $9 AND flows.expires_at > $10
+	AND (flows.account = '' OR flows.account = $1 AND flows.epoch = $11
+		AND locks = $4 AND device = $5)
 	AND (session IS NULL OR EXISTS (SELECT 1 FROM sessions s
-		WHERE s.id = flows.session AND s.expires_at > $9 AND s.seen_at + s.idle > $9))
+		WHERE s.id = flows.session AND s.expires_at > $10 AND s.seen_at + s.idle > $10))
 `
 
 type AdvanceFlowParams struct {
@@ -29,6 +31,7 @@ type AdvanceFlowParams struct {
 	Practice string
 	Epoch    int64
 	Locks    int64
+	Device   string
 	Typed    string
 	Facts    string
 	ID       string
@@ -45,6 +48,7 @@ func (q *Queries) AdvanceFlow(ctx context.Context, arg AdvanceFlowParams) (int64
 		arg.Practice,
 		arg.Epoch,
 		arg.Locks,
+		arg.Device,
 		arg.Typed,
 		arg.Facts,
 		arg.ID,
@@ -60,13 +64,14 @@ func (q *Queries) AdvanceFlow(ctx context.Context, arg AdvanceFlowParams) (int64
 
 const beginFlow = `-- name: BeginFlow :one
 INSERT INTO flows (
-	id, kind, browser, account, practice, epoch, locks, typed, link, session,
+	id, kind, browser, account, practice, epoch, locks, device, typed, link, session,
 	facts, request, revision, started_at, expires_at
 ) VALUES (
 	$1, $2, $3, $4, $5,
 	COALESCE((SELECT g.epoch FROM guards g WHERE g.subject = $4), 0),
-	COALESCE((SELECT g.locks FROM guards g WHERE g.subject = $4), 0),
-	$6, $7, $8, $9, $10, 0, $11, $12
+	COALESCE((SELECT g.locks FROM guards g
+		WHERE g.subject = COALESCE(NULLIF(CAST($6 AS TEXT), ''), $4)), 0),
+	$6, $7, $8, $9, $10, $11, 0, $12, $13
 )
 RETURNING epoch, locks
 `
@@ -77,6 +82,7 @@ type BeginFlowParams struct {
 	Browser   []byte
 	Account   string
 	Practice  string
+	Device    string
 	Typed     string
 	Link      []byte
 	Session   []byte
@@ -92,6 +98,7 @@ type BeginFlowRow struct {
 }
 
 // A flow that starts with an account proven (a reset link) carries its epoch.
+// Its locks are those of the device, if it goes on in a known one.
 func (q *Queries) BeginFlow(ctx context.Context, arg BeginFlowParams) (BeginFlowRow, error) {
 	row := q.db.QueryRowContext(ctx, beginFlow,
 		arg.ID,
@@ -99,6 +106,7 @@ func (q *Queries) BeginFlow(ctx context.Context, arg BeginFlowParams) (BeginFlow
 		arg.Browser,
 		arg.Account,
 		arg.Practice,
+		arg.Device,
 		arg.Typed,
 		arg.Link,
 		arg.Session,
@@ -145,11 +153,13 @@ func (q *Queries) ExtendFlow(ctx context.Context, arg ExtendFlowParams) (int64, 
 
 const flow = `-- name: Flow :one
 SELECT f.id, f.kind, f.browser, f.account, f.practice, f.epoch, f.typed, f.link,
-	f.facts, f.request, f.revision, f.started_at, f.expires_at, f.locks, f.session
+	f.facts, f.request, f.revision, f.started_at, f.expires_at, f.locks, f.session, f.device
 FROM flows f
 LEFT JOIN guards g ON g.subject = f.account
 WHERE f.id = $1 AND f.browser = $2 AND f.expires_at > $3
-	AND (f.account = '' OR f.kind = 'reset' OR f.epoch = COALESCE(g.epoch, 0) AND f.locks = COALESCE(g.locks, 0))
+	AND (f.account = '' OR f.kind = 'reset' OR f.epoch = COALESCE(g.epoch, 0)
+		AND f.locks = CASE WHEN f.device = '' THEN COALESCE(g.locks, 0)
+			ELSE COALESCE((SELECT d.locks FROM guards d WHERE d.subject = f.device), 0) END)
 	AND (f.session IS NULL OR EXISTS (SELECT 1 FROM sessions s
 		WHERE s.id = f.session AND s.expires_at > $3 AND s.seen_at + s.idle > $3))
 `
@@ -160,7 +170,8 @@ type FlowParams struct {
 	Now     int64
 }
 
-// A flow dies with the epoch its account was proven in, and with its next lock.
+// A flow dies with the epoch its account was proven in, and with its next lock,
+// which is the device's own where a known one proved it.
 // One that holds a reset link does not: its proof is the link, and a used link
 // says so itself. One that raises a session dies with that.
 func (q *Queries) Flow(ctx context.Context, arg FlowParams) (Flow, error) {
@@ -182,6 +193,7 @@ func (q *Queries) Flow(ctx context.Context, arg FlowParams) (Flow, error) {
 		&i.ExpiresAt,
 		&i.Locks,
 		&i.Session,
+		&i.Device,
 	)
 	return i, err
 }
@@ -205,7 +217,7 @@ func (q *Queries) FlowRequest(ctx context.Context, arg FlowRequestParams) (strin
 
 const lastLogin = `-- name: LastLogin :one
 SELECT f.id, f.kind, f.browser, f.account, f.practice, f.epoch, f.typed, f.link,
-	f.facts, f.request, f.revision, f.started_at, f.expires_at, f.locks, f.session
+	f.facts, f.request, f.revision, f.started_at, f.expires_at, f.locks, f.session, f.device
 FROM flows f
 WHERE f.browser = $1 AND f.kind = 'login' AND f.account = ''
 	AND f.expires_at > $2
@@ -238,6 +250,7 @@ func (q *Queries) LastLogin(ctx context.Context, arg LastLoginParams) (Flow, err
 		&i.ExpiresAt,
 		&i.Locks,
 		&i.Session,
+		&i.Device,
 	)
 	return i, err
 }

@@ -425,7 +425,9 @@ FROM sessions s
 JOIN guards g ON g.subject = s.account
 WHERE s.id = $15 AND s.account = $16 AND s.expires_at > $17
 	AND s.epoch = $18 AND g.epoch = s.epoch
-	AND g.disabled = false AND g.locked_until <= $17
+	AND g.disabled = false
+	AND CASE WHEN s.known_device = '' THEN g.locked_until
+		ELSE COALESCE((SELECT d.locked_until FROM guards d WHERE d.subject = s.known_device), 0) END <= $17
 	AND (CAST($19 AS BOOLEAN) = false OR EXISTS (SELECT 1 FROM consents c
 		WHERE c.account = s.account AND c.client = $20))
 ON CONFLICT DO NOTHING
@@ -457,7 +459,8 @@ type RedeemCodeParams struct {
 
 // No row: the code was used before, its session or account is over, or consent
 // was withdrawn from an app that asks for it. A
-// timed lock stops codes too, though not the refresh of what was given out.
+// timed lock stops codes too, though not the refresh of what was given out: the
+// account's lock, or where a known device signed in that device's own.
 // s.id only tells PostgreSQL that the hashes are bytea: a CAST would, but makes
 // SQLite turn them into numbers.
 func (q *Queries) RedeemCode(ctx context.Context, arg RedeemCodeParams) ([]byte, error) {

@@ -11,9 +11,9 @@ import (
 
 const chargeGuard = `-- name: ChargeGuard :one
 INSERT INTO guards (
-	subject, shadow, charge_until, password_charged, code_charged, touched_at
+	subject, shadow, account, epoch, charge_until, password_charged, code_charged, touched_at
 ) VALUES (
-	$1, $2, $3, $4, $5, $6
+	$1, $2, $3, $4, $5, $6, $7, $8
 )
 ON CONFLICT (subject) DO UPDATE SET
 	charge_until = excluded.charge_until,
@@ -25,21 +25,25 @@ ON CONFLICT (subject) DO UPDATE SET
 		THEN 0 ELSE guards.code_failed END,
 	locked_until = 0,
 	touched_at = excluded.touched_at
-WHERE guards.locked_until <= excluded.touched_at
+WHERE guards.locked_until <= excluded.touched_at AND guards.account = excluded.account
 	AND guards.password_charged + excluded.password_charged
 		+ CASE WHEN guards.locked_until > 0 AND guards.password_failed >= 5
 			THEN 0 ELSE guards.password_failed END <= 5
 	AND guards.code_charged + excluded.code_charged
 		+ CASE WHEN guards.locked_until > 0 AND guards.code_failed >= 5
 			THEN 0 ELSE guards.code_failed END <= 5
-	AND (excluded.password_charged = 0 OR guards.password_wrong + guards.password_charged < 100)
-	AND (excluded.code_charged = 0 OR guards.code_wrong + guards.code_charged < 10)
+	AND (excluded.password_charged = 0
+		OR guards.password_wrong + guards.password_charged + guards.device_passwords < 100)
+	AND (excluded.code_charged = 0
+		OR guards.code_wrong + guards.code_charged + guards.device_codes < 10)
 RETURNING generation
 `
 
 type ChargeGuardParams struct {
 	Subject     string
 	Shadow      bool
+	Account     string
+	Epoch       int64
 	ChargeUntil int64
 	P           int64
 	C           int64
@@ -48,11 +52,14 @@ type ChargeGuardParams struct {
 
 // No row: locked, or no room for another attempt in flight. A lock that is
 // over is none, and its counter starts anew. Totals of wrong ones are capped
-// here too, so that parallel attempts cannot overshoot them.
+// here too, so that parallel attempts cannot overshoot them. Of a device's own
+// row account and epoch say whose it is; see devices.sql for what goes before.
 func (q *Queries) ChargeGuard(ctx context.Context, arg ChargeGuardParams) (int64, error) {
 	row := q.db.QueryRowContext(ctx, chargeGuard,
 		arg.Subject,
 		arg.Shadow,
+		arg.Account,
+		arg.Epoch,
 		arg.ChargeUntil,
 		arg.P,
 		arg.C,
@@ -69,8 +76,10 @@ UPDATE guards SET
 	generation = generation + 1,
 	password_failed = CASE WHEN password_failed + password_charged > 4
 		THEN 4 ELSE password_failed + password_charged END,
-	password_wrong = password_wrong + password_charged,
+	password_wrong = password_wrong + password_charged + device_passwords,
 	password_charged = 0,
+	device_passwords = 0,
+	device_codes = 0,
 	locked_until = CASE WHEN code_failed >= 5 THEN 0 ELSE locked_until END,
 	code_failed = 0,
 	code_charged = 0,
@@ -88,12 +97,13 @@ func (q *Queries) ClearCodes(ctx context.Context, subject string) (int64, error)
 	return result.RowsAffected()
 }
 
-const clearExpired = `-- name: ClearExpired :execrows
+const clearExpired = `-- name: ClearExpired :one
 UPDATE guards SET
 	locked_until = 0,
 	password_failed = CASE WHEN password_failed >= 5 THEN 0 ELSE password_failed END,
 	code_failed = CASE WHEN code_failed >= 5 THEN 0 ELSE code_failed END
 WHERE subject = $1 AND locked_until > 0 AND locked_until <= $2
+RETURNING account
 `
 
 type ClearExpiredParams struct {
@@ -101,12 +111,12 @@ type ClearExpiredParams struct {
 	Now     int64
 }
 
-func (q *Queries) ClearExpired(ctx context.Context, arg ClearExpiredParams) (int64, error) {
-	result, err := q.db.ExecContext(ctx, clearExpired, arg.Subject, arg.Now)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
+// No row: there is no lock, or it is not over.
+func (q *Queries) ClearExpired(ctx context.Context, arg ClearExpiredParams) (string, error) {
+	row := q.db.QueryRowContext(ctx, clearExpired, arg.Subject, arg.Now)
+	var account string
+	err := row.Scan(&account)
+	return account, err
 }
 
 const clearLock = `-- name: ClearLock :execrows
@@ -197,17 +207,18 @@ UPDATE guards SET
 	locked_at = CASE WHEN CAST($1 AS BIGINT) = 0 THEN locked_at
 		WHEN locked_at > 0 THEN -locked_at ELSE 0 END,
 	touched_at = $2
-WHERE subject = $3 AND epoch = $4 AND locks = $5
-	AND locked_until <= $2 AND disabled = false
+WHERE subject = $3 AND epoch = $4 AND disabled = false
+	AND (CAST($5 AS BOOLEAN) = true OR locks = $6 AND locked_until <= $2)
 RETURNING epoch, locked_at, locks
 `
 
 type HoldGuardParams struct {
-	Last    int64
-	Now     int64
-	Subject string
-	Epoch   int64
-	Locks   int64
+	Last     int64
+	Now      int64
+	Subject  string
+	Epoch    int64
+	ByDevice bool
+	Locks    int64
 }
 
 type HoldGuardRow struct {
@@ -217,13 +228,15 @@ type HoldGuardRow struct {
 }
 
 // Locks the row for a transaction in which nothing was judged, if what was
-// proven before still holds. See SettleRight for locked_at.
+// proven before still holds. See SettleRight for locked_at. What a known device
+// proved is not ended by the account's locks: HoldDevice looks at its own.
 func (q *Queries) HoldGuard(ctx context.Context, arg HoldGuardParams) (HoldGuardRow, error) {
 	row := q.db.QueryRowContext(ctx, holdGuard,
 		arg.Last,
 		arg.Now,
 		arg.Subject,
 		arg.Epoch,
+		arg.ByDevice,
 		arg.Locks,
 	)
 	var i HoldGuardRow
@@ -235,8 +248,8 @@ const lapseGuard = `-- name: LapseGuard :one
 UPDATE guards SET
 	password_failed = password_failed + password_charged,
 	code_failed = code_failed + code_charged,
-	password_wrong = password_wrong + password_charged,
-	code_wrong = code_wrong + code_charged,
+	password_wrong = CASE WHEN account = '' THEN password_wrong + password_charged ELSE 0 END,
+	code_wrong = CASE WHEN account = '' THEN code_wrong + code_charged ELSE 0 END,
 	password_charged = 0,
 	code_charged = 0,
 	generation = generation + 1,
@@ -298,9 +311,10 @@ func (q *Queries) LockGuard(ctx context.Context, arg LockGuardParams) error {
 }
 
 const lockedNow = `-- name: LockedNow :one
-SELECT COUNT(*) FROM guards WHERE locked_until > $1 AND shadow = false
+SELECT COUNT(*) FROM guards WHERE locked_until > $1 AND shadow = false AND account = ''
 `
 
+// Accounts, and neither identifiers that nobody has nor single devices.
 func (q *Queries) LockedNow(ctx context.Context, now int64) (int64, error) {
 	row := q.db.QueryRowContext(ctx, lockedNow, now)
 	var count int64
@@ -314,18 +328,20 @@ UPDATE guards SET
 	generation = generation + 1,
 	password_failed = CASE WHEN password_failed + password_charged > 4
 		THEN 4 ELSE password_failed + password_charged END,
-	password_wrong = password_wrong + password_charged,
+	password_wrong = password_wrong + password_charged + device_passwords,
 	password_charged = 0,
+	device_passwords = 0,
 	code_failed = CASE WHEN code_failed + code_charged > 4
 		THEN 4 ELSE code_failed + code_charged END,
-	code_wrong = code_wrong + code_charged,
-	code_charged = 0
+	code_wrong = code_wrong + code_charged + device_codes,
+	code_charged = 0,
+	device_codes = 0
 WHERE subject = $1
 RETURNING epoch
 `
 
 // Everything proven before is void; attempts in flight count as failures, but
-// lock nobody.
+// lock nobody. Devices' own rows are of an epoch, and so void with it.
 func (q *Queries) RaiseEpoch(ctx context.Context, subject string) (int64, error) {
 	row := q.db.QueryRowContext(ctx, raiseEpoch, subject)
 	var epoch int64
@@ -452,6 +468,8 @@ ON CONFLICT (subject) DO UPDATE SET
 	password_wrong = 0,
 	code_failed = 0,
 	code_charged = 0,
+	device_passwords = 0,
+	device_codes = 0,
 	touched_at = excluded.touched_at
 RETURNING epoch
 `
@@ -478,6 +496,8 @@ ON CONFLICT (subject) DO UPDATE SET
 	generation = guards.generation + 1,
 	password_charged = 0,
 	code_charged = 0,
+	device_passwords = 0,
+	device_codes = 0,
 	disabled = excluded.disabled,
 	touched_at = excluded.touched_at
 WHERE guards.disabled <> excluded.disabled
@@ -555,8 +575,8 @@ UPDATE guards SET
 	code_charged = code_charged - $2,
 	password_failed = password_failed + $1,
 	code_failed = code_failed + $2,
-	password_wrong = password_wrong + $1,
-	code_wrong = code_wrong + $2,
+	password_wrong = CASE WHEN account = '' THEN password_wrong + $1 ELSE 0 END,
+	code_wrong = CASE WHEN account = '' THEN code_wrong + $2 ELSE 0 END,
 	locked_until = CASE WHEN locked_until <= $3
 		AND ($1 = 1 AND password_failed >= 4 OR $2 = 1 AND code_failed >= 4)
 		THEN CAST($4 AS BIGINT) ELSE locked_until END,
@@ -598,7 +618,8 @@ type SettleWrongRow struct {
 }
 
 // No row: the generation is over. Only the one that makes the fifth locks,
-// and a lock that stands is never extended.
+// and a lock that stands is never extended. A device's own row has no totals:
+// those are the account's.
 func (q *Queries) SettleWrong(ctx context.Context, arg SettleWrongParams) (SettleWrongRow, error) {
 	row := q.db.QueryRowContext(ctx, settleWrong,
 		arg.P,

@@ -112,6 +112,7 @@ type Flow struct {
 	ExpiresAt int64
 	Locks     int64
 	Session   []byte
+	Device    string
 }
 
 type Grant struct {
@@ -154,6 +155,9 @@ type Guard struct {
 	Disabled        bool
 	TouchedAt       int64
 	Locks           int64
+	Account         string
+	DevicePasswords int64
+	DeviceCodes     int64
 }
 
 type Identifier struct {
@@ -270,21 +274,22 @@ type Secret struct {
 }
 
 type Session struct {
-	ID        []byte
-	Account   string
-	Practice  string
-	Epoch     int64
-	Flow      string
-	AuthTime  int64
-	Methods   string
-	Acr       string
-	Device    string
-	Address   string
-	CreatedAt int64
-	SeenAt    int64
-	Idle      int64
-	ExpiresAt int64
-	Root      []byte
+	ID          []byte
+	Account     string
+	Practice    string
+	Epoch       int64
+	Flow        string
+	AuthTime    int64
+	Methods     string
+	Acr         string
+	Device      string
+	Address     string
+	CreatedAt   int64
+	SeenAt      int64
+	Idle        int64
+	ExpiresAt   int64
+	Root        []byte
+	KnownDevice string
 }
 
 type SigningKey struct {

@@ -12,45 +12,47 @@ import (
 const addSession = `-- name: AddSession :execrows
 INSERT INTO sessions (
 	id, account, practice, epoch, flow, auth_time, methods, acr, device,
-	address, created_at, seen_at, idle, expires_at, root
+	address, created_at, seen_at, idle, expires_at, known_device, root
 )
 SELECT
 	$1, CAST($2 AS TEXT), CAST($3 AS TEXT),
 	CAST($4 AS BIGINT), f.id, CAST($5 AS BIGINT), CAST($6 AS TEXT),
 	CAST($7 AS TEXT), CAST($8 AS TEXT), CAST($9 AS TEXT),
 	CAST($10 AS BIGINT), CAST($10 AS BIGINT), CAST($11 AS BIGINT),
-	CAST($12 AS BIGINT),
+	CAST($12 AS BIGINT), CAST($13 AS TEXT),
 	(SELECT COALESCE(o.root, o.id) FROM sessions o WHERE o.id = f.session AND f.kind <> 'login')
 FROM flows f
-WHERE f.id = $13 AND f.revision = $14 AND f.expires_at > $10
+WHERE f.id = $14 AND f.revision = $15 AND f.expires_at > $10
 	AND f.kind IN ('login', 'stepup', 'enroll')
-	AND (f.account = '' OR f.account = $2 AND f.epoch = $15 AND f.locks = $16)
-	AND (CAST($17 AS BOOLEAN) = true
+	AND (f.account = '' OR f.account = $2 AND f.epoch = $16 AND f.locks = $17
+		AND f.device = $13)
+	AND (CAST($18 AS BOOLEAN) = true
 		OR NOT EXISTS (SELECT 1 FROM authenticators a WHERE a.account = $2))
 	AND (f.kind = 'login' OR EXISTS (SELECT 1 FROM sessions s
-		WHERE s.id = f.session AND s.account = $2 AND s.epoch = $15
+		WHERE s.id = f.session AND s.account = $2 AND s.epoch = $16
 			AND s.expires_at > $10 AND s.seen_at + s.idle > $10))
 ON CONFLICT (flow) DO NOTHING
 `
 
 type AddSessionParams struct {
-	ID        []byte
-	Account   string
-	Practice  string
-	Epoch     int64
-	AuthTime  int64
-	Methods   string
-	Acr       string
-	Device    string
-	Address   string
-	Now       int64
-	Idle      int64
-	ExpiresAt int64
-	Flow      string
-	Revision  int64
-	FlowEpoch int64
-	Locks     int64
-	Second    bool
+	ID          []byte
+	Account     string
+	Practice    string
+	Epoch       int64
+	AuthTime    int64
+	Methods     string
+	Acr         string
+	Device      string
+	Address     string
+	Now         int64
+	Idle        int64
+	ExpiresAt   int64
+	KnownDevice string
+	Flow        string
+	Revision    int64
+	FlowEpoch   int64
+	Locks       int64
+	Second      bool
 }
 
 // No row: the flow went on elsewhere, is over, or gave its session already; or
@@ -70,6 +72,7 @@ func (q *Queries) AddSession(ctx context.Context, arg AddSessionParams) (int64, 
 		arg.Now,
 		arg.Idle,
 		arg.ExpiresAt,
+		arg.KnownDevice,
 		arg.Flow,
 		arg.Revision,
 		arg.FlowEpoch,

@@ -1,7 +1,8 @@
 -- name: RedeemCode :one
 -- No row: the code was used before, its session or account is over, or consent
 -- was withdrawn from an app that asks for it. A
--- timed lock stops codes too, though not the refresh of what was given out.
+-- timed lock stops codes too, though not the refresh of what was given out: the
+-- account's lock, or where a known device signed in that device's own.
 -- s.id only tells PostgreSQL that the hashes are bytea: a CAST would, but makes
 -- SQLite turn them into numbers.
 INSERT INTO grants (
@@ -23,7 +24,9 @@ FROM sessions s
 JOIN guards g ON g.subject = s.account
 WHERE s.id = @session AND s.account = @account AND s.expires_at > @now
 	AND s.epoch = @epoch AND g.epoch = s.epoch
-	AND g.disabled = false AND g.locked_until <= @now
+	AND g.disabled = false
+	AND CASE WHEN s.known_device = '' THEN g.locked_until
+		ELSE COALESCE((SELECT d.locked_until FROM guards d WHERE d.subject = s.known_device), 0) END <= @now
 	AND (CAST(@asks AS BOOLEAN) = false OR EXISTS (SELECT 1 FROM consents c
 		WHERE c.account = s.account AND c.client = @consented))
 ON CONFLICT DO NOTHING

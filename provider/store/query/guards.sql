@@ -28,11 +28,12 @@ LEFT JOIN sources s ON s.source = @source;
 -- name: ChargeGuard :one
 -- No row: locked, or no room for another attempt in flight. A lock that is
 -- over is none, and its counter starts anew. Totals of wrong ones are capped
--- here too, so that parallel attempts cannot overshoot them.
+-- here too, so that parallel attempts cannot overshoot them. Of a device's own
+-- row account and epoch say whose it is; see devices.sql for what goes before.
 INSERT INTO guards (
-	subject, shadow, charge_until, password_charged, code_charged, touched_at
+	subject, shadow, account, epoch, charge_until, password_charged, code_charged, touched_at
 ) VALUES (
-	@subject, @shadow, @charge_until, @p, @c, @now
+	@subject, @shadow, @account, @epoch, @charge_until, @p, @c, @now
 )
 ON CONFLICT (subject) DO UPDATE SET
 	charge_until = excluded.charge_until,
@@ -44,27 +45,30 @@ ON CONFLICT (subject) DO UPDATE SET
 		THEN 0 ELSE guards.code_failed END,
 	locked_until = 0,
 	touched_at = excluded.touched_at
-WHERE guards.locked_until <= excluded.touched_at
+WHERE guards.locked_until <= excluded.touched_at AND guards.account = excluded.account
 	AND guards.password_charged + excluded.password_charged
 		+ CASE WHEN guards.locked_until > 0 AND guards.password_failed >= 5
 			THEN 0 ELSE guards.password_failed END <= 5
 	AND guards.code_charged + excluded.code_charged
 		+ CASE WHEN guards.locked_until > 0 AND guards.code_failed >= 5
 			THEN 0 ELSE guards.code_failed END <= 5
-	AND (excluded.password_charged = 0 OR guards.password_wrong + guards.password_charged < 100)
-	AND (excluded.code_charged = 0 OR guards.code_wrong + guards.code_charged < 10)
+	AND (excluded.password_charged = 0
+		OR guards.password_wrong + guards.password_charged + guards.device_passwords < 100)
+	AND (excluded.code_charged = 0
+		OR guards.code_wrong + guards.code_charged + guards.device_codes < 10)
 RETURNING generation;
 
 -- name: SettleWrong :one
 -- No row: the generation is over. Only the one that makes the fifth locks,
--- and a lock that stands is never extended.
+-- and a lock that stands is never extended. A device's own row has no totals:
+-- those are the account's.
 UPDATE guards SET
 	password_charged = password_charged - @p,
 	code_charged = code_charged - @c,
 	password_failed = password_failed + @p,
 	code_failed = code_failed + @c,
-	password_wrong = password_wrong + @p,
-	code_wrong = code_wrong + @c,
+	password_wrong = CASE WHEN account = '' THEN password_wrong + @p ELSE 0 END,
+	code_wrong = CASE WHEN account = '' THEN code_wrong + @c ELSE 0 END,
 	locked_until = CASE WHEN locked_until <= @now
 		AND (@p = 1 AND password_failed >= 4 OR @c = 1 AND code_failed >= 4)
 		THEN CAST(@lock_until AS BIGINT) ELSE locked_until END,
@@ -103,13 +107,14 @@ RETURNING epoch, locked_at, locks;
 
 -- name: HoldGuard :one
 -- Locks the row for a transaction in which nothing was judged, if what was
--- proven before still holds. See SettleRight for locked_at.
+-- proven before still holds. See SettleRight for locked_at. What a known device
+-- proved is not ended by the account's locks: HoldDevice looks at its own.
 UPDATE guards SET
 	locked_at = CASE WHEN CAST(@last AS BIGINT) = 0 THEN locked_at
 		WHEN locked_at > 0 THEN -locked_at ELSE 0 END,
 	touched_at = @now
-WHERE subject = @subject AND epoch = @epoch AND locks = @locks
-	AND locked_until <= @now AND disabled = false
+WHERE subject = @subject AND epoch = @epoch AND disabled = false
+	AND (CAST(@by_device AS BOOLEAN) = true OR locks = @locks AND locked_until <= @now)
 RETURNING epoch, locked_at, locks;
 
 -- name: LockGuard :exec
@@ -118,18 +123,20 @@ UPDATE guards SET touched_at = @now WHERE subject = @subject;
 
 -- name: RaiseEpoch :one
 -- Everything proven before is void; attempts in flight count as failures, but
--- lock nobody.
+-- lock nobody. Devices' own rows are of an epoch, and so void with it.
 UPDATE guards SET
 	epoch = epoch + 1,
 	generation = generation + 1,
 	password_failed = CASE WHEN password_failed + password_charged > 4
 		THEN 4 ELSE password_failed + password_charged END,
-	password_wrong = password_wrong + password_charged,
+	password_wrong = password_wrong + password_charged + device_passwords,
 	password_charged = 0,
+	device_passwords = 0,
 	code_failed = CASE WHEN code_failed + code_charged > 4
 		THEN 4 ELSE code_failed + code_charged END,
-	code_wrong = code_wrong + code_charged,
-	code_charged = 0
+	code_wrong = code_wrong + code_charged + device_codes,
+	code_charged = 0,
+	device_codes = 0
 WHERE subject = @subject
 RETURNING epoch;
 
@@ -139,8 +146,8 @@ RETURNING epoch;
 UPDATE guards SET
 	password_failed = password_failed + password_charged,
 	code_failed = code_failed + code_charged,
-	password_wrong = password_wrong + password_charged,
-	code_wrong = code_wrong + code_charged,
+	password_wrong = CASE WHEN account = '' THEN password_wrong + password_charged ELSE 0 END,
+	code_wrong = CASE WHEN account = '' THEN code_wrong + code_charged ELSE 0 END,
 	password_charged = 0,
 	code_charged = 0,
 	generation = generation + 1,
@@ -167,12 +174,14 @@ UPDATE guards SET
 WHERE subject = @subject AND generation = @generation
 	AND password_charged >= @p AND code_charged >= @c;
 
--- name: ClearExpired :execrows
+-- name: ClearExpired :one
+-- No row: there is no lock, or it is not over.
 UPDATE guards SET
 	locked_until = 0,
 	password_failed = CASE WHEN password_failed >= 5 THEN 0 ELSE password_failed END,
 	code_failed = CASE WHEN code_failed >= 5 THEN 0 ELSE code_failed END
-WHERE subject = @subject AND locked_until > 0 AND locked_until <= @now;
+WHERE subject = @subject AND locked_until > 0 AND locked_until <= @now
+RETURNING account;
 
 -- name: ExpiredLocks :many
 SELECT subject FROM guards
@@ -198,6 +207,8 @@ ON CONFLICT (subject) DO UPDATE SET
 	password_wrong = 0,
 	code_failed = 0,
 	code_charged = 0,
+	device_passwords = 0,
+	device_codes = 0,
 	touched_at = excluded.touched_at
 RETURNING epoch;
 
@@ -213,8 +224,10 @@ UPDATE guards SET
 	generation = generation + 1,
 	password_failed = CASE WHEN password_failed + password_charged > 4
 		THEN 4 ELSE password_failed + password_charged END,
-	password_wrong = password_wrong + password_charged,
+	password_wrong = password_wrong + password_charged + device_passwords,
 	password_charged = 0,
+	device_passwords = 0,
+	device_codes = 0,
 	locked_until = CASE WHEN code_failed >= 5 THEN 0 ELSE locked_until END,
 	code_failed = 0,
 	code_charged = 0,
@@ -231,12 +244,15 @@ ON CONFLICT (subject) DO UPDATE SET
 	generation = guards.generation + 1,
 	password_charged = 0,
 	code_charged = 0,
+	device_passwords = 0,
+	device_codes = 0,
 	disabled = excluded.disabled,
 	touched_at = excluded.touched_at
 WHERE guards.disabled <> excluded.disabled;
 
 -- name: LockedNow :one
-SELECT COUNT(*) FROM guards WHERE locked_until > @now AND shadow = false;
+-- Accounts, and neither identifiers that nobody has nor single devices.
+SELECT COUNT(*) FROM guards WHERE locked_until > @now AND shadow = false AND account = '';
 
 -- name: DropShadows :execrows
 -- Of the identifiers that nobody has, the oldest beyond the cap go.

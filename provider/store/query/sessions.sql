@@ -4,19 +4,20 @@
 -- accounts that have no second one.
 INSERT INTO sessions (
 	id, account, practice, epoch, flow, auth_time, methods, acr, device,
-	address, created_at, seen_at, idle, expires_at, root
+	address, created_at, seen_at, idle, expires_at, known_device, root
 )
 SELECT
 	@id, CAST(@account AS TEXT), CAST(@practice AS TEXT),
 	CAST(@epoch AS BIGINT), f.id, CAST(@auth_time AS BIGINT), CAST(@methods AS TEXT),
 	CAST(@acr AS TEXT), CAST(@device AS TEXT), CAST(@address AS TEXT),
 	CAST(@now AS BIGINT), CAST(@now AS BIGINT), CAST(@idle AS BIGINT),
-	CAST(@expires_at AS BIGINT),
+	CAST(@expires_at AS BIGINT), CAST(@known_device AS TEXT),
 	(SELECT COALESCE(o.root, o.id) FROM sessions o WHERE o.id = f.session AND f.kind <> 'login')
 FROM flows f
 WHERE f.id = @flow AND f.revision = @revision AND f.expires_at > @now
 	AND f.kind IN ('login', 'stepup', 'enroll')
-	AND (f.account = '' OR f.account = @account AND f.epoch = @flow_epoch AND f.locks = @locks)
+	AND (f.account = '' OR f.account = @account AND f.epoch = @flow_epoch AND f.locks = @locks
+		AND f.device = @known_device)
 	AND (CAST(@second AS BOOLEAN) = true
 		OR NOT EXISTS (SELECT 1 FROM authenticators a WHERE a.account = @account))
 	AND (f.kind = 'login' OR EXISTS (SELECT 1 FROM sessions s
