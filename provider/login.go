@@ -114,7 +114,7 @@ func (p *Provider) answer(w http.ResponseWriter, r *http.Request) error {
 // visit is what the engine may know of this request.
 func (p *Provider) visit(r *http.Request) flows.Visit {
 	_, token, _ := p.site.Sessions.Current(r)
-	return flows.Visit{
+	v := flows.Visit{
 		Source: p.site.Source(r),
 		Exempt: p.site.Unlimited(r),
 		Known:  p.site.Known(r),
@@ -124,6 +124,10 @@ func (p *Provider) visit(r *http.Request) flows.Visit {
 			Address:  p.site.Address(r),
 		},
 	}
+	if p.KnownDevices {
+		v.Devices = p.site.Devices(r)
+	}
+	return v
 }
 
 // signedIn gives the browser its session and the app its answer.
@@ -132,7 +136,7 @@ func (p *Provider) signedIn(w http.ResponseWriter, r *http.Request, f *flows.Flo
 	if err := p.site.Sessions.Set(w, r, d.Session.Token); err != nil {
 		return err
 	}
-	p.site.Remember(w, r, d.Account)
+	p.site.Remember(w, r, d.Account, f.Epoch)
 	if f.Request.Authorize == "" {
 		p.site.SeeOther(w, r, backTo(f.Request))
 		return nil

@@ -43,6 +43,9 @@ type Config struct {
 	Policy  map[flows.Kind]flows.Policy // nil: DefaultPolicy
 	Proxies []netip.Prefix              // whose forwarded addresses are believed
 	Exempt  []netip.Prefix              // networks without source limits
+	// KnownDevices have tries of their own: a browser in which somebody completed
+	// a sign-in is not stopped by the lock that strangers made.
+	KnownDevices bool
 	// Outgoing names hosts, addresses and networks that apps' URIs may lead us to
 	// though they are not public.
 	Outgoing []string

@@ -132,6 +132,7 @@ func (p *Provider) savePassword(w http.ResponseWriter, r *http.Request) error {
 		return p.deadLink(w, r, link)
 	}
 	p.Metrics.FlowFinished(string(f.Kind), "done")
+	p.site.Renew(w, r, f.Account, f.Epoch)
 	to := "/login?notice=saved"
 	if login, err := p.Store.LastLogin(r.Context(), f.Browser); err == nil {
 		to += "&flow=" + url.QueryEscape(login.ID)

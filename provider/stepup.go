@@ -65,11 +65,16 @@ func (p *Provider) again(w http.ResponseWriter, r *http.Request, s *store.Sessio
 func (p *Provider) raise(w http.ResponseWriter, r *http.Request, s *store.Session, f *flows.Flow) error {
 	f.ID, f.Browser = account.NewSecret(), p.site.Browser(w, r)
 	f.Account, f.Practice, f.Session = s.Account, s.Practice, s.ID
+	if p.KnownDevices {
+		if d := p.site.Devices(r)(s.Account); d.Epoch == s.Epoch {
+			f.Device = d.Guard
+		}
+	}
 	p.Metrics.FlowStarted(string(f.Kind))
 	if err := p.engine.Begin(r.Context(), f); err != nil {
 		return err
 	}
-	if len(f.Facts) > 0 {
+	if len(f.Facts) > 0 || f.Device != "" {
 		// They are worth nothing if the session ended since it was read: the
 		// flow has the epoch of now.
 		if f.Epoch != s.Epoch {

@@ -18,7 +18,7 @@ import (
 func (g *rig) all() *http.Response {
 	return g.handle(get("/login?ui_locales=ko"), func(w http.ResponseWriter, r *http.Request) error {
 		g.Browser(w, r)
-		g.Remember(w, r, "acc-1")
+		g.Remember(w, r, "acc-1", 1)
 		return g.Sessions.Set(w, r, account.NewSecret())
 	})
 }
@@ -188,12 +188,12 @@ func TestBrowser(t *testing.T) {
 func TestDevice(t *testing.T) {
 	g := newRig(t)
 	set := g.handle(get("/"), func(w http.ResponseWriter, r *http.Request) error {
-		g.Remember(w, r, "acc-0")
+		g.Remember(w, r, "acc-0", 1)
 		return nil
 	})
 	for i := 1; i <= deviceMost; i++ {
 		set = g.handle(with(get("/"), set), func(w http.ResponseWriter, r *http.Request) error {
-			g.Remember(w, r, account.ID(fmt.Sprint("acc-", i)))
+			g.Remember(w, r, account.ID(fmt.Sprint("acc-", i)), 1)
 			return nil
 		})
 	}
@@ -212,4 +212,104 @@ func TestDevice(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// deviceIn returns what the browser that was given the cookies is to an account.
+func (g *rig) deviceIn(set *http.Response, id account.ID) (d account.Device) {
+	g.t.Helper()
+	g.handle(with(get("/"), set), func(w http.ResponseWriter, r *http.Request) error {
+		d = g.Devices(r)(id)
+		return nil
+	})
+	return d
+}
+
+// A browser's device is made by a sign-in, kept at later ones, and of the epoch of
+// the last; another browser's is another, and so is another account's.
+func TestDeviceOfAnAccount(t *testing.T) {
+	g := newRig(t)
+	remember := func(was *http.Response, id account.ID, epoch int64) *http.Response {
+		r := get("/")
+		if was != nil {
+			r = with(r, was)
+		}
+		return g.handle(r, func(w http.ResponseWriter, r *http.Request) error {
+			g.Remember(w, r, id, epoch)
+			return nil
+		})
+	}
+	first := remember(nil, "acc-1", 3)
+	was := g.deviceIn(first, "acc-1")
+	if !was.Known() || was.Epoch != 3 {
+		t.Fatalf("%+v", was)
+	}
+	if d := g.deviceIn(remember(first, "acc-1", 3), "acc-1"); d != was {
+		t.Errorf("not kept: %+v, then %+v", was, d)
+	}
+	if d := g.deviceIn(remember(first, "acc-2", 3), "acc-1"); d != was {
+		t.Errorf("not kept beside another's: %+v, then %+v", was, d)
+	}
+	if d := g.deviceIn(remember(first, "acc-1", 4), "acc-1"); d.Epoch != 4 || d.Guard == was.Guard {
+		t.Errorf("not of the next epoch: %+v, then %+v", was, d)
+	}
+	if d := g.deviceIn(remember(nil, "acc-1", 3), "acc-1"); d.Guard == was.Guard {
+		t.Error("two browsers are one device")
+	}
+	if d := g.deviceIn(remember(first, "acc-2", 3), "acc-2"); d.Guard == was.Guard {
+		t.Error("two accounts have one device")
+	}
+	for _, id := range []account.ID{"acc-2", "", "acc-11"} {
+		if d := g.deviceIn(first, id); d != (account.Device{}) {
+			t.Errorf("%q has a device: %+v", id, d)
+		}
+	}
+	for _, epoch := range []int64{3, 4, 5} {
+		renewed := g.handle(with(get("/"), first), func(w http.ResponseWriter, r *http.Request) error {
+			g.Renew(w, r, "acc-1", epoch)
+			g.Renew(w, r, "acc-2", epoch)
+			return nil
+		})
+		if set := len(renewed.Cookies()); (set == 1) != (epoch == 4) {
+			t.Errorf("a device of epoch 3 gets %d cookies in epoch %d", set, epoch)
+		}
+	}
+}
+
+// A cookie of before there were devices spares its accounts what it spared them,
+// and has nothing of its own until the next sign-in. A forged one has nothing ever.
+func TestOldAndForgedDevices(t *testing.T) {
+	g := newRig(t)
+	cookie := func(value string) *http.Request {
+		r := get("/")
+		r.AddCookie(&http.Cookie{Name: g.cookieName("device"), Value: value})
+		return r
+	}
+	old, err := g.device.Encode(g.cookieName("device"), []string{deviceKey("acc-1")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := g.handle(cookie(old), func(w http.ResponseWriter, r *http.Request) error {
+		if !g.Known(r)("acc-1") || g.Devices(r)("acc-1").Known() {
+			t.Errorf("an old cookie: known %v, %+v", g.Known(r)("acc-1"), g.Devices(r)("acc-1"))
+		}
+		g.Renew(w, r, "acc-1", 1)
+		if c := w.Header().Values("Set-Cookie"); len(c) > 0 {
+			t.Errorf("an old cookie is renewed: %v", c)
+		}
+		g.Remember(w, r, "acc-1", 0)
+		return nil
+	})
+	if !g.deviceIn(set, "acc-1").Known() {
+		t.Error("no device after the next sign-in")
+	}
+	plain := []byte(`["` + deviceKey("acc-1") + `.` + account.NewSecret() + `.0"]`)
+	good := set.Cookies()[0].Value
+	for _, value := range []string{base64.URLEncoding.EncodeToString(plain), good[1:], good[:len(good)-2], good + "A"} {
+		g.handle(cookie(value), func(w http.ResponseWriter, r *http.Request) error {
+			if g.Known(r)("acc-1") || g.Devices(r)("acc-1") != (account.Device{}) {
+				t.Errorf("%q is believed", value)
+			}
+			return nil
+		})
+	}
 }

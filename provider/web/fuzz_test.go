@@ -2,6 +2,7 @@ package web
 
 import (
 	"log/slog"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -178,7 +179,7 @@ func FuzzSessionCookie(f *testing.F) {
 func FuzzDeviceCookie(f *testing.F) {
 	s := fuzzSite(f)
 	w := httptest.NewRecorder()
-	s.Remember(w, get("/login"), "id-grace")
+	s.Remember(w, get("/login"), "id-grace", 1)
 	good := w.Result().Cookies()[0].Value
 	many, err := s.device.Encode(s.cookieName("device"), slices.Repeat([]string{"x"}, 100))
 	if err != nil {
@@ -195,7 +196,7 @@ func FuzzDeviceCookie(f *testing.F) {
 			t.Errorf("%q knows %q", v, id)
 		}
 		w := httptest.NewRecorder()
-		s.Remember(w, r, account.ID(id))
+		s.Remember(w, r, account.ID(id), math.MaxInt64)
 		for _, c := range w.Result().Cookies() {
 			next := get("/login")
 			next.AddCookie(c)
