@@ -98,9 +98,14 @@ type Config struct {
 	SecondFactorRoles []string `koanf:"second_factor.roles"`
 
 	// LimitsExempt are networks (CIDR or address) without limits by source, as
-	// of one's own offices. The lock of an account has no exemption, and no
-	// setting. Default none.
+	// of one's own offices. The lock of an account has no exemption: its five
+	// and its half hour are no settings. Default none.
 	LimitsExempt []string `koanf:"limits.exempt"`
+	// LockoutKnownDevice gives each browser in which a person completed a sign-in
+	// five tries of its own: strangers who lock the account do not stop it there.
+	// Whoever steals its cookie has those five in each half hour, within the
+	// account's totals. Default false.
+	LockoutKnownDevice bool `koanf:"lockout.known_device"`
 
 	// OutgoingAllow are hosts, addresses and networks that apps' URIs (logout)
 	// may lead the server to though they are not public, such as an app in the
