@@ -59,7 +59,8 @@ func TestFlowModel(t *testing.T) {
 // milestones are what a walk that proves anything must come by.
 var milestones = []string{"session", "session by two factors", "session raised", "password reset", "password changed",
 	"authenticator added", "authenticator removed", "backup code used", "code accepted", "grant", "refreshed", "userinfo", "more time",
-	"consent given", "consent withdrawn", "introspected", "ended by an app", "pushed request answered"}
+	"consent given", "consent withdrawn", "introspected", "ended by an app", "pushed request answered", "locked", "known device locked",
+	"signed in through a lock"}
 
 func fromEnv(t *testing.T, name string, use func(uint64)) {
 	t.Helper()
@@ -109,12 +110,14 @@ func (m *model) explore(seed uint64, most int) {
 			steps[i] = r.Uint64()
 		}
 		strict := r.IntN(3) == 0
+		m.KnownDevices = r.IntN(2) == 0
 		w := m.walk(steps, strict)
 		if w.wrong == "" {
 			continue
 		}
 		least, w := m.shrink(steps, strict, w)
-		m.t.Errorf("%s: %s\n%d of %d steps are enough:\n%s", w.rule, w.wrong, len(least), len(steps), strings.Join(w.trace, "\n"))
+		m.t.Errorf("%s: %s\n%d of %d steps are enough, with lockout.known_device %v:\n%s", w.rule, w.wrong, len(least), len(steps),
+			m.KnownDevices, strings.Join(w.trace, "\n"))
 	}
 }
 
@@ -163,7 +166,8 @@ type tab struct {
 	keeps bool
 	from  string
 	jar   map[string]string
-	last  *hit // whose page is shown
+	last  *hit            // whose page is shown
+	known map[*soul]int64 // who completed a sign-in here, and in which epoch of their proofs
 }
 
 // soul is a person, and what they know and have.
@@ -315,7 +319,7 @@ func (w *world) step(r *rand.Rand) {
 	case n < 5:
 		w.wait([]time.Duration{time.Second, 31 * time.Second, 31 * time.Second, 2 * time.Minute, 6 * time.Minute, 31 * time.Minute, 61 * time.Minute, 13 * time.Hour}[r.IntN(8)])
 	case n < 6:
-		w.operate(r.IntN(8))
+		w.operate(r.IntN(10))
 	case n < 7:
 		w.plant(r, t)
 	case n < 22 && t.last != nil:

@@ -6,6 +6,7 @@ import (
 	"encoding/base32"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -124,6 +125,7 @@ type state struct {
 	codes    map[string]codeRow
 	sessions map[string]sessionRow
 	grants   map[string]grantRow
+	devices  map[string]deviceRow
 }
 
 type personRow struct {
@@ -140,8 +142,12 @@ type codeRow struct {
 	account string
 	used    int64
 }
+type deviceRow struct {
+	account string
+	locked  int64
+}
 type sessionRow struct {
-	account, flow, acr, methods         string
+	account, flow, acr, methods, device string
 	epoch, auth, made, seen, idle, ends int64
 }
 type grantRow struct {
@@ -165,7 +171,7 @@ func (e *eye) read(t testing.TB, a, b account.ID) *state {
 		return nil
 	}
 	e.version = version
-	s := &state{map[string]personRow{}, map[string]phoneRow{}, map[string]codeRow{}, map[string]sessionRow{}, map[string]grantRow{}}
+	s := &state{map[string]personRow{}, map[string]phoneRow{}, map[string]codeRow{}, map[string]sessionRow{}, map[string]grantRow{}, map[string]deviceRow{}}
 	each := func(query string, row func(scan func(...any))) {
 		rows, err := e.rows(query, a, b)
 		check(err)
@@ -183,6 +189,12 @@ func (e *eye) read(t testing.TB, a, b account.ID) *state {
 			scan(&id, &r.hash, &r.email, &r.disabled, &r.epoch, &r.locked, &r.wrongCodes, &r.wrongPass)
 			s.people[id] = r
 		})
+	each(`SELECT subject, account, locked_until FROM guards WHERE account <> '' AND account IN (?, ?)`, func(scan func(...any)) {
+		var id string
+		var r deviceRow
+		scan(&id, &r.account, &r.locked)
+		s.devices[id] = r
+	})
 	each(`SELECT id, account, last_step FROM authenticators WHERE account IN (?, ?)`, func(scan func(...any)) {
 		var id string
 		var r phoneRow
@@ -195,10 +207,10 @@ func (e *eye) read(t testing.TB, a, b account.ID) *state {
 		scan(&id, &r.account, &r.used)
 		s.codes[id] = r
 	})
-	each(`SELECT lower(hex(id)), account, flow, acr, methods, epoch, auth_time, created_at, seen_at, idle, expires_at FROM sessions WHERE account IN (?, ?)`, func(scan func(...any)) {
+	each(`SELECT lower(hex(id)), account, flow, acr, methods, known_device, epoch, auth_time, created_at, seen_at, idle, expires_at FROM sessions WHERE account IN (?, ?)`, func(scan func(...any)) {
 		var id string
 		var r sessionRow
-		scan(&id, &r.account, &r.flow, &r.acr, &r.methods, &r.epoch, &r.auth, &r.made, &r.seen, &r.idle, &r.ends)
+		scan(&id, &r.account, &r.flow, &r.acr, &r.methods, &r.device, &r.epoch, &r.auth, &r.made, &r.seen, &r.idle, &r.ends)
 		s.sessions[id] = r
 	})
 	each(`SELECT id, client, account, lower(hex(session)), epoch, revoked_at FROM grants WHERE account IN (?, ?)`, func(scan func(...any)) {
@@ -330,7 +342,7 @@ func newWorld(m *model, strict bool) *world {
 	w.equip(w.people[0])
 	for i := range w.tabs {
 		ip := netip.AddrFrom4([4]byte{100, byte(64 + n>>14), byte(n >> 6), byte(n<<2) | byte(i)})
-		w.tabs[i] = &tab{name: string(rune('A' + i)), keeps: i < 2, from: ip.String() + ":4711", jar: map[string]string{}}
+		w.tabs[i] = &tab{name: string(rune('A' + i)), keeps: i < 2, from: ip.String() + ":4711", jar: map[string]string{}, known: map[*soul]int64{}}
 	}
 	m.eye.version = -1
 	w.was = m.eye.read(m.t, w.people[0].id, w.people[1].id)
@@ -526,13 +538,47 @@ func (w *world) lookAtPerson(q *hit, p *soul, before, now *state) {
 	}
 	if is.locked > was.locked {
 		w.seen["locked"]++
-		for _, f := range w.flows { // what was proven before a lock buys nothing after it
-			if len(f.pwd[p]) > 0 {
-				delete(f.pwd, p)
-				delete(f.second, p)
-			}
+		w.endedByLock(p, "")
+	}
+	for row, d := range now.devices {
+		if d.account == id && d.locked > before.devices[row].locked {
+			w.seen["known device locked"]++
+			w.endedByLock(p, row)
 		}
 	}
+	// What itself makes all proofs void goes on in its browser, if that was known.
+	if q != nil && was.epoch < is.epoch && (w.bound(q) != nil || q.path == "/reset-password") && w.knows(q.tab, p, was) {
+		q.tab.known[p] = is.epoch
+	}
+}
+
+// endedByLock ends what flows proved before a lock: it buys nothing after it. The
+// account's lock, of no device, ends what no known device proved; a device's own,
+// what that one did.
+func (w *world) endedByLock(p *soul, device string) {
+	for _, f := range w.flows {
+		if len(f.pwd[p]) > 0 && w.eye.deviceOf(w.t, f.id) == device {
+			delete(f.pwd, p)
+			delete(f.second, p)
+		}
+	}
+}
+
+// deviceOf is the known device that a flow says it was proven by.
+func (e *eye) deviceOf(t testing.TB, flow string) (device string) {
+	t.Helper()
+	err := e.conn.QueryRowContext(context.Background(), "SELECT device FROM flows WHERE id = ?", flow).Scan(&device)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		t.Fatal(err)
+	}
+	return device
+}
+
+// knows reports whether a person completed a sign-in in a browser, in the epoch
+// of their proofs that was then, and whether that is more than nothing.
+func (w *world) knows(t *tab, p *soul, was personRow) bool {
+	epoch, ok := t.known[p]
+	return w.KnownDevices && t.keeps && ok && epoch == was.epoch
 }
 
 // void ends all that was proven of somebody, but in one flow and its session.
@@ -791,8 +837,14 @@ func (w *world) newSession(q *hit, id string, s sessionRow, before *state) {
 	case !slices.Contains(append(slices.Clone(f.pwd[p]), f.second[p]...), auth) || auth.After(slices.MaxFunc(f.pwd[p], time.Time.Compare)):
 		w.fail("auth_time", "%s of %s, proven at %v and %v", auth, p.name, f.pwd[p], f.second[p])
 		return
-	case before.people[s.account].locked > q.at.UnixMicro() || before.people[s.account].disabled:
+	case s.device != "" && !w.knows(q.tab, p, w.was.people[s.account]):
+		w.fail("a session of a known device", "of %s, who is not known there", p.name)
+		return
+	case before.people[s.account].locked > q.at.UnixMicro() && s.device == "" || before.people[s.account].disabled:
 		w.fail("a session of a locked account", "of %s", p.name)
+		return
+	case before.devices[s.device].locked > q.at.UnixMicro():
+		w.fail("a session of a locked device", "of %s", p.name)
 		return
 	case s.idle > time.Hour.Microseconds() || s.ends-s.made > 12*time.Hour.Microseconds():
 		w.fail("a session for too long", "of %s", p.name)
@@ -808,6 +860,10 @@ func (w *world) newSession(q *hit, id string, s sessionRow, before *state) {
 	if old := w.live(q.session); old != nil && f.raises == nil {
 		old.over = true
 	}
+	if before.people[s.account].locked > q.at.UnixMicro() {
+		w.seen["signed in through a lock"]++
+	}
+	q.tab.known[p] = w.was.people[s.account].epoch
 	w.sessions[id] = &proof{id: id, who: p, auth: auth, second: len(f.second[p]) > 0}
 	if w.seen["session"]++; s.acr == flows.ACR2FA {
 		w.seen["session by two factors"]++
@@ -1301,7 +1357,7 @@ func (w *world) newMail(q *hit, template string, p *soul, data map[string]any, c
 func (w *world) operate(n int) {
 	ctx, p := context.Background(), w.people[n%2]
 	var err error
-	switch n / 2 % 4 {
+	switch n / 2 {
 	case 0:
 		err = w.Store.SetDisabled(ctx, p.id, !w.was.people[string(p.id)].disabled, "operator")
 	case 1:
@@ -1309,10 +1365,41 @@ func (w *world) operate(n int) {
 	case 2:
 		_, err = w.Store.ResetSecond(ctx, p.id, account.BySupport, "operator")
 	case 3:
-		return
+		err = w.besiege(account.Attempt{Subject: string(p.id), Factor: account.Password, Step: "password"})
+	case 4:
+		err = w.besiege(account.Attempt{Subject: string(p.id), Factor: account.Password, Step: "password", Device: w.deviceAt(w.tabs[n%2], p)})
 	}
 	w.ok(err)
-	w.trace = append(w.trace, fmt.Sprintf("operator: %d for %s", n/2%4, p.name))
+	w.trace = append(w.trace, fmt.Sprintf("operator: %d for %s", n/2, p.name))
 	w.newMails(nil)
 	w.look(nil)
+}
+
+// deviceAt is what a browser's cookie makes it to a person.
+func (w *world) deviceAt(t *tab, p *soul) account.Device {
+	const name = "__Host-mdx_device"
+	r := httptest.NewRequest("GET", "/", nil)
+	r.AddCookie(&http.Cookie{Name: name, Value: t.jar[name]})
+	if !w.KnownDevices {
+		return account.Device{}
+	}
+	return w.site.Devices(r)(p.id)
+}
+
+// besiege fails until nothing is judged any more.
+func (w *world) besiege(a account.Attempt) error {
+	g := account.Guard{Now: w.Store.Now, Wait: func(context.Context, time.Duration) error { return account.ErrBusy }}
+	for range account.MaxFailures {
+		l, err := g.Charge(context.Background(), w.Store, a)
+		if _, refused := errors.AsType[*account.Refusal](err); refused {
+			return nil
+		}
+		if err == nil {
+			_, err = w.Store.SettleWrong(context.Background(), l, account.BadCredentials)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
