@@ -96,6 +96,16 @@ func (s *Store) releaseDevice(ctx context.Context, l account.Lease) error {
 	return err
 }
 
+// unlockDevices ends the locks of an account's devices, each with its event.
+func (t *tx) unlockDevices(ctx context.Context, e account.Event) (int64, error) {
+	n, err := t.UnlockDevices(ctx, db.UnlockDevicesParams{Account: e.Subject, Now: t.now()})
+	e.Reason = account.OneDevice
+	for range n {
+		t.tell(e)
+	}
+	return n, err
+}
+
 // lapseDevices counts what devices never settled and nobody came back to see.
 func (s *Store) lapseDevices(ctx context.Context, most int) error {
 	rows, err := s.q.LapsedDevices(ctx, db.LapsedDevicesParams{Now: micros(s.Now()), Most: int32(most)})

@@ -478,6 +478,31 @@ func TestUnlockUnlocksDevices(t *testing.T) {
 	})
 }
 
+// So does whoever leads their practice, and it is the member who is unlocked once.
+func TestALeaderUnlocksDevices(t *testing.T) {
+	onBoth(t, func(r *rig) {
+		r.team()
+		ctx := context.Background()
+		const id = "front_desk-acme"
+		r.signIn(id)
+		hers := r.known(id, "hers")
+		r.wrong(hers, 5)
+		r.wrong(attempt(id), 5)
+		was, err := r.UnlockMember(ctx, owner, id)
+		r.ok(err)
+		again, err := r.UnlockMember(ctx, owner, id)
+		if !was || again || err != nil {
+			r.Errorf("unlocked %v, again %v, %v", was, again, err)
+		}
+		cleared := r.told(account.LockCleared)
+		if len(cleared) != 2 || cleared[0].Reason != "" || cleared[1].Reason != account.OneDevice || cleared[1].By != account.ByOwner {
+			r.Errorf("told %+v", cleared)
+		}
+		r.signInFrom(hers)
+		r.signIn(id)
+	})
+}
+
 // A device's row goes when its cookie must be gone; an account's never.
 func TestDevicesAreSwept(t *testing.T) {
 	onBoth(t, func(r *rig) {

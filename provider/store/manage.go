@@ -94,14 +94,21 @@ func (s *Store) SendMemberLink(ctx context.Context, by Acting, id account.ID) (s
 	return sent && err == nil, err
 }
 
-// UnlockMember ends a member's lock. It reports whether there was one.
+// UnlockMember ends a member's lock, and those of their known devices. It reports whether there was one.
 func (s *Store) UnlockMember(ctx context.Context, by Acting, id account.ID) (was bool, err error) {
 	err = s.manage(ctx, by, id, func(t *tx, _ db.ActingRow) error {
 		n, err := t.ClearLock(ctx, db.ClearLockParams{Subject: string(id), Now: t.now()})
-		if was = n > 0; err != nil || !was {
+		if err != nil {
 			return err
 		}
-		t.tell(by.event(account.LockCleared, id))
+		e := by.event(account.LockCleared, id)
+		if n > 0 {
+			t.tell(e)
+		}
+		devices, err := t.unlockDevices(ctx, e)
+		if was = n+devices > 0; err != nil || !was {
+			return err
+		}
 		return s.tellMember(ctx, t, by, id, "unlocked")
 	})
 	return was && err == nil, err

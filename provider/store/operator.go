@@ -26,17 +26,14 @@ func (s *Store) Standing(ctx context.Context, id account.ID) (Standing, error) {
 }
 
 // Unlock ends an account's lock, and those of its known devices, and clears both
-// counters. It reports whether there was a lock; if not it changes nothing. Passwords disabled after 100
-// wrong ones stay so: only a reset ends that.
+// counters. It reports whether there was a lock; if not it changes nothing.
+// Passwords disabled after 100 wrong ones stay so: only a reset ends that.
 func (s *Store) Unlock(ctx context.Context, id account.ID, by account.By, actor string) (was bool, err error) {
 	err = s.update(ctx, func(t *tx) error {
 		if was, err = t.clearLock(ctx, id, by, actor); err != nil {
 			return err
 		}
-		n, err := t.UnlockDevices(ctx, db.UnlockDevicesParams{Account: string(id), Now: t.now()})
-		for range n {
-			t.tell(account.Event{Kind: account.LockCleared, Subject: string(id), By: by, Actor: actor, Reason: account.OneDevice})
-		}
+		n, err := t.unlockDevices(ctx, account.Event{Kind: account.LockCleared, Subject: string(id), By: by, Actor: actor})
 		was = was || n > 0
 		return err
 	})
