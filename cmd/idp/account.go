@@ -26,6 +26,7 @@ func accountCommand() *cobra.Command {
 		accountDo("reset-link NAME", "Mail a reset link to the stored address; it is never shown here", accountResetLink),
 		accountDo("disable-2fa NAME", "Take a second factor away, and its hold; they set up a new one where one is required", accountDisable2FA),
 		accountDo("new-backup-codes NAME", "End the backup codes; the next sign-in makes new ones, which only their owner sees", accountNewCodes),
+		accountRole(),
 		accountDo("disable NAME", "End the account's access at once", accountSet(true)),
 		accountDo("enable NAME", "Give it back", accountSet(false)))
 	return cmd
@@ -213,6 +214,36 @@ func accountNewCodes(ctx context.Context, cmd *cobra.Command, st *store.Store, e
 	}
 	return say(cmd, map[string]any{"id": e.ID, "had_backup_codes": true},
 		"the backup codes of %s are void; their next sign-in with the authenticator makes new ones", e.ID)
+}
+
+func accountRole() *cobra.Command {
+	return &cobra.Command{
+		Use: "role NAME ROLE", Short: "Give a role, as to a new Account Owner where the old one is gone", Args: cobra.ExactArgs(2),
+		Long: `Give somebody a role: owner, admin, front_desk or billing in their practice, or
+support for an agent of the desk, who is in none. NAME is a username, an e-mail
+address or an account ID. A practice may have several owners.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return withStore(cmd, func(ctx context.Context, st *store.Store) error {
+				e, err := findPerson(ctx, st, args[0])
+				if err != nil {
+					return err
+				}
+				role := account.Role(args[1])
+				switch {
+				case !slices.Contains(account.Roles, role):
+					return fmt.Errorf("%s is none of %q", role, account.Roles)
+				case (role == account.Support) != (e.Practice == ""):
+					return errors.New("support is for people without a practice, and every other role for people with one")
+				}
+				changed, err := st.GiveRole(ctx, e.ID, role, operator())
+				if err != nil {
+					return err
+				}
+				word := map[bool]string{true: "is", false: "was already"}[changed]
+				return say(cmd, map[string]any{"id": e.ID, "role": role, "changed": changed}, "%s %s %s", e.ID, word, role)
+			})
+		},
+	}
 }
 
 func accountSet(disabled bool) func(context.Context, *cobra.Command, *store.Store, *directory.Entry) error {

@@ -18,6 +18,17 @@ import (
 //	POST /account/ownership/end     either of them stops it
 //	GET, POST /ownership/cancel     so does the link that both were mailed
 
+func (s *Settings) ownershipRoutes() []Route {
+	const ownership = "/account/ownership"
+	return []Route{
+		{"GET /account/ownership", Fresh, "", s.ownership},
+		{"POST /account/ownership/agree", Fresh, ownership, s.agreeToOwn},
+		{"POST /account/ownership/end", Fresh, ownership, s.endTransfer},
+		{"GET /ownership/cancel", Nothing, "", s.cancelTransfer},
+		{"POST /ownership/cancel", Nothing, "", s.transferCancelled},
+	}
+}
+
 // offer offers the practice.
 func (s *Settings) offer(w http.ResponseWriter, r *http.Request, l leader) error {
 	id := r.PostForm.Get("id")

@@ -44,8 +44,7 @@ const (
 // need leads back to a page from which it can be sent once more.
 func (s *Settings) Routes() []Route {
 	const security, sessions, email = "/account/security", "/account/sessions", "/account/email"
-	const team, places, ownership = "/account/team", "/account/team/locations", "/account/ownership"
-	return append(s.inviteRoutes(), []Route{
+	return slices.Concat(s.teamRoutes(), s.inviteRoutes(), s.ownershipRoutes(), []Route{
 		{"GET /account", SignedIn, "", s.front},
 		{"GET /account/security", SignedIn, "", s.security},
 		{"POST /account/security/password", SignedIn, security, s.changePassword},
@@ -66,37 +65,13 @@ func (s *Settings) Routes() []Route {
 		{"POST /account/email", Fresh, email, s.ownProfile(s.askEmail)},
 		{"POST /account/email/withdraw", SignedIn, security, s.ownProfile(s.withdrawEmail)},
 
-		{"GET /account/team", SignedIn, "", s.teamed(s.team)},
-		{"GET /account/team/member", Fresh, "", s.teamed(s.member)},
-		{"GET /account/team/confirm", Fresh, "", s.teamed(s.confirmMember)},
-		{"POST /account/team/link", Fresh, team, s.act(s.sendLink, "link_sent", "err.member_link")},
-		{"POST /account/team/unlock", Fresh, team, s.act(s.unlock, "member_unlocked", "err.member_unlock")},
-		{"POST /account/team/reset-second", Fresh, team, s.act(s.resetSecond, "member_second_reset", "err.member_second")},
-		{"POST /account/team/role", Fresh, team, s.act(s.setRole, "member_role", "err.member_role")},
-		{"POST /account/team/locations-of", Fresh, team, s.act(s.setLocations, "member_locations", "err.member_locations")},
-		{"POST /account/team/end-sessions", Fresh, team, s.act(s.endMember, "member_signed_out", "")},
-		{"POST /account/team/deactivate", Fresh, team, s.act(s.deactivate, "member_deactivated", "err.member_deactivate")},
-		{"POST /account/team/reactivate", Fresh, team, s.act(s.reactivate, "member_reactivated", "err.member_reactivate")},
-		{"POST /account/team/transfer", Fresh, team, s.teamed(s.offer)},
-		{"GET /account/team/locations", Fresh, "", s.teamed(s.locations)},
-		{"POST /account/team/locations", Fresh, places, s.teamed(s.addLocation)},
-		{"POST /account/team/locations/rename", Fresh, places, s.teamed(s.renameLocation)},
-		{"POST /account/team/locations/remove", Fresh, places, s.teamed(s.removeLocation)},
-		{"GET /account/team/access", Fresh, "", s.teamed(s.access)},
-		{"POST /account/team/access.csv", Fresh, "/account/team/access", s.teamed(s.accessFile)},
-		{"GET /account/ownership", Fresh, "", s.ownership},
-		{"POST /account/ownership/agree", Fresh, ownership, s.agreeToOwn},
-		{"POST /account/ownership/end", Fresh, ownership, s.endTransfer},
-		{"GET /ownership/cancel", Nothing, "", s.cancelTransfer},
-		{"POST /ownership/cancel", Nothing, "", s.transferCancelled},
-
 		{"GET /confirm-email", Nothing, "", s.confirmEmail},
 		{"POST /confirm-email", Nothing, "", s.emailConfirmed},
 		{"GET /confirm-email/cancel", Nothing, "", s.cancelEmail},
 		{"POST /confirm-email/cancel", Nothing, "", s.emailCancelled},
 		{"GET /not-me", Nothing, "", s.notMe},
 		{"POST /not-me", Nothing, "", s.disavow},
-	}...)
+	})
 }
 
 // Route is one page. Serve gets the session, or nil where none is needed.

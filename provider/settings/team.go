@@ -31,6 +31,30 @@ import (
 // What somebody may do is decided by the store, under its locks, each time
 // anew. The pages leave out what would be refused.
 
+func (s *Settings) teamRoutes() []Route {
+	const team, places = "/account/team", "/account/team/locations"
+	return []Route{
+		{"GET /account/team", SignedIn, "", s.teamed(s.team)},
+		{"GET /account/team/member", Fresh, "", s.teamed(s.member)},
+		{"GET /account/team/confirm", Fresh, "", s.teamed(s.confirmMember)},
+		{"POST /account/team/link", Fresh, team, s.act(s.sendLink, "link_sent", "err.member_link")},
+		{"POST /account/team/unlock", Fresh, team, s.act(s.unlock, "member_unlocked", "err.member_unlock")},
+		{"POST /account/team/reset-second", Fresh, team, s.act(s.resetSecond, "member_second_reset", "err.member_second")},
+		{"POST /account/team/role", Fresh, team, s.act(s.setRole, "member_role", "err.member_role")},
+		{"POST /account/team/locations-of", Fresh, team, s.act(s.setLocations, "member_locations", "err.member_locations")},
+		{"POST /account/team/end-sessions", Fresh, team, s.act(s.endMember, "member_signed_out", "")},
+		{"POST /account/team/deactivate", Fresh, team, s.act(s.deactivate, "member_deactivated", "err.member_deactivate")},
+		{"POST /account/team/reactivate", Fresh, team, s.act(s.reactivate, "member_reactivated", "err.member_reactivate")},
+		{"POST /account/team/transfer", Fresh, team, s.teamed(s.offer)},
+		{"GET /account/team/locations", Fresh, "", s.teamed(s.locations)},
+		{"POST /account/team/locations", Fresh, places, s.teamed(s.addLocation)},
+		{"POST /account/team/locations/rename", Fresh, places, s.teamed(s.renameLocation)},
+		{"POST /account/team/locations/remove", Fresh, places, s.teamed(s.removeLocation)},
+		{"GET /account/team/access", Fresh, "", s.teamed(s.access)},
+		{"POST /account/team/access.csv", Fresh, "/account/team/access", s.teamed(s.accessFile)},
+	}
+}
+
 const (
 	teamPage   = 50                  // people on a page of the list
 	dormantFor = 90 * 24 * time.Hour // without a sign-in

@@ -94,7 +94,8 @@ func (s *Store) SendMemberLink(ctx context.Context, by Acting, id account.ID) (s
 	return sent && err == nil, err
 }
 
-// UnlockMember ends a member's lock, and those of their known devices. It reports whether there was one.
+// UnlockMember ends a member's lock, and those of their known devices. It
+// reports whether there was one.
 func (s *Store) UnlockMember(ctx context.Context, by Acting, id account.ID) (was bool, err error) {
 	err = s.manage(ctx, by, id, func(t *tx, _ db.ActingRow) error {
 		n, err := t.ClearLock(ctx, db.ClearLockParams{Subject: string(id), Now: t.now()})

@@ -98,6 +98,28 @@ func (t *tx) setDisabled(ctx context.Context, st standstill, e account.Event) (w
 	return true, t.endSessions(ctx, st.id, st.why)
 }
 
+// GiveRole makes somebody what an operator says, such as the Account Owner of a
+// practice that has lost its own. It reports whether they were something else.
+func (s *Store) GiveRole(ctx context.Context, id account.ID, role account.Role, actor string) (changed bool, err error) {
+	err = s.update(ctx, func(t *tx) error {
+		p, err := t.Person(ctx, string(id))
+		if err != nil {
+			return err
+		}
+		// The lock under which roles change (see manage), if there is a practice.
+		if _, err := t.HoldPractice(ctx, p.Practice); err != nil {
+			return err
+		}
+		n, err := t.SetRole(ctx, db.SetRoleParams{ID: string(id), Practice: p.Practice, Role: string(role), Now: t.now()})
+		if changed = n > 0; changed {
+			t.tell(account.Event{Kind: account.MemberChanged, Subject: string(id), Practice: account.PracticeID(p.Practice),
+				Reason: account.RoleGiven, Actor: actor})
+		}
+		return err
+	})
+	return changed && err == nil, err
+}
+
 // AddPractice adds a practice to the built-in directory.
 func (s *Store) AddPractice(ctx context.Context, id account.PracticeID, name string) error {
 	err := s.w.AddPractice(ctx, db.AddPracticeParams{ID: string(id), Name: name})
