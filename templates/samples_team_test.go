@@ -55,6 +55,7 @@ func teamSamples(wrong func(...string) []Problem) []sample {
 	gone := line{ID: "p4", Name: "Mateo Silva", Username: "mateo", Role: "billing", Status: "deactivated", Manage: true}
 	stopped := line{ID: "p5", Name: "Camille Roy", Username: "camille", Role: "front_desk", Status: "stopped", Manage: true}
 	dormant := line{ID: "p6", Name: "Ann Ito", Username: "ann", Role: "therapist", Status: "active", Manage: true, Dormant: true}
+	invited := line{ID: "i1", Name: "zoe@riverside.example", Role: "billing", Status: "invited", Until: noon}
 	all := []line{grace, nora, held, gone, stopped, dormant}
 	places := []choice{{"l1", "Main Street", true}, {"l2", "Harbor Clinic", false}}
 	roles := []string{"front_desk", "billing", "admin"}
@@ -93,7 +94,7 @@ func teamSamples(wrong func(...string) []Problem) []sample {
 		{"", Page{Name: "ownership_cancelled"}},
 		{"", Page{Name: "ownership_dead"}},
 		{"transfer", page("member_confirm", confirm{held, "transfer"})},
-		{"", page("team", team{practice, "", all, 120, 1, 3})},
+		{"", page("team", team{practice, "", append(all, invited), 120, 1, 3})},
 		{"nobody found", page("team", team{practice, "zoe", nil, 0, 0, 0})},
 		{"locked", told},
 		{"refused", refused},

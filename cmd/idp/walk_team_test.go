@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -167,4 +168,44 @@ func walkTeamChangesHands(t *testing.T, d *demo, c *chromium) {
 	c.signIn(admin)
 	c.manage(d, owner)
 	c.sees("Admin")
+}
+
+// An Admin who tries: what is not theirs is not there, by the list, by the
+// address bar and by a form that was bent.
+func TestWalkTeamAdminTries(t *testing.T) { bothWays(t, walkTeamAdminTries) }
+
+func walkTeamAdminTries(t *testing.T, d *demo, c *chromium) {
+	admin := d.role("admin")
+	c.settings(d, "team?q=grace")
+	c.signIn(admin)
+	c.sees("1 person", "Account Owner")
+	if strings.Contains(c.words(), "Manage Access") {
+		t.Error("an Admin is led to manage the Owner")
+	}
+	for _, path := range []string{"member?id=demo-owner", "member?id=demo-admin", "member?id=demo-support", "member?id=nobody",
+		"confirm?act=deactivate&id=demo-owner", "confirm?act=transfer&id=demo-billing"} {
+		c.settings(d, "team/"+path)
+		c.sees("Page not found")
+	}
+	billing := d.role("billing")
+	c.manage(d, billing)
+	for from, to := range map[string]string{"billing": "owner", "front_desk": "admin"} {
+		c.bend("option[value="+from+"]", to)
+		c.do("/team/role")
+		c.sees("This page is for those who run the team")
+		c.manage(d, billing)
+	}
+	c.sees("Billing")
+	c.settings(d, "team/invite")
+	c.bend("option[value=billing]", "owner")
+	c.fill("email", "mallory@guest.example")
+	c.click("#submit")
+	c.sees("There is a problem")
+}
+
+// bend gives an option of a list another value, and chooses it, as whoever has
+// the browser's tools can.
+func (c *chromium) bend(option, value string) {
+	c.t.Helper()
+	c.run(chromedp.Evaluate(fmt.Sprintf(`{ const o = document.querySelector(%q); o.value = %q; o.selected = true }`, option, value), nil))
 }

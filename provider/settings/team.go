@@ -103,7 +103,11 @@ func (s *Settings) team(w http.ResponseWriter, r *http.Request, l leader) error 
 	}
 	q := r.URL.Query()
 	d := web.TeamPage{Practice: l.person.PracticeName, Query: strings.TrimSpace(q.Get("q"))}
-	found := search(s.lines(r, l, team), d.Query)
+	invited, err := s.invited(r, l)
+	if err != nil {
+		return err
+	}
+	found := search(append(s.lines(r, l, team), invited...), d.Query)
 	d.Found = len(found)
 	page, _ := strconv.Atoi(q.Get("page"))
 	page = min(max(page, 1), max(1, (len(found)+teamPage-1)/teamPage))
@@ -136,6 +140,17 @@ func (s *Settings) lines(r *http.Request, l leader, team []store.Member) []web.M
 		return strings.Compare(a.ID, b.ID)
 	})
 	return lines
+}
+
+// invited are those who may join yet, after all who are in the team.
+func (s *Settings) invited(r *http.Request, l leader) (lines []web.MemberLine, err error) {
+	all, err := s.Store.PendingInvites(r.Context(), l.Practice)
+	for _, i := range all {
+		if s.Store.Now().Before(i.Expires) {
+			lines = append(lines, web.MemberLine{ID: i.ID, Name: i.Email, Role: string(i.Role), Status: "invited", Until: i.Expires})
+		}
+	}
+	return lines, err
 }
 
 func (s *Settings) line(l leader, m store.Member) web.MemberLine {

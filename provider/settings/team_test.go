@@ -47,6 +47,13 @@ func TestTeamPage(t *testing.T) {
 	for query, want := range map[string]string{"FRONT": "1 person", "river desk": "1 person", "Ríver": "4 people", "nobody": "0 people", "harbor": "0 people", "%": "0 people"} {
 		g.shows(g.get("/account/team?q="+url.QueryEscape(query)), 200, want)
 	}
+	_, err := g.Store.Invite(t.Context(), store.Acting{Account: "owner-river", Practice: "river"}, store.Invite{Email: "zoe@guest.example", Role: account.Billing})
+	g.ok(err)
+	a = g.get("/account/team?q=guest")
+	g.shows(a, 200, "1 person", "zoe@guest.example", "Invited", "Billing")
+	if strings.Contains(a.page, "member?id=") || strings.Contains(a.page, "Second step") {
+		t.Error("whoever is invited has something to manage")
+	}
 	for _, page := range []string{"/account/sessions", "/account/activity", "/account/security", "/account/apps", "/account/email"} {
 		g.shows(g.get(page), 200, `href="/id/account/team"`)
 	}

@@ -20,8 +20,8 @@ type MemberLine struct {
 	Name     string // or else the username
 	Username string
 	Role     string
-	Status   string    // "active", "locked", …: a key of locale, after "member."
-	Until    time.Time // when the lock ends
+	Status   string    // "active", "locked", "invited", …: a key of locale, after "status."
+	Until    time.Time // when the lock, or the invitation, ends
 	SignedIn time.Time // last; zero: never
 	Second   bool      // has a second factor
 	Dormant  bool      // has not signed in for long, and could
