@@ -77,6 +77,9 @@ func (s *Settings) teamed(h func(http.ResponseWriter, *http.Request, leader) err
 		if err != nil {
 			return err
 		}
+		if p.PracticeName == "" {
+			p.PracticeName = string(p.Practice)
+		}
 		if !s.runsTeam(p) {
 			return s.render(w, r, p, http.StatusForbidden, templates.Page{Name: "no_team"})
 		}

@@ -73,7 +73,7 @@ func (s *Store) Accept(ctx context.Context, f *flows.Flow, p flows.Progress) (ac
 	}
 	fate := account.Valid
 	err := s.update(ctx, func(t *tx) error {
-		if _, err := t.HoldPractice(ctx, string(f.Practice)); err != nil {
+		if err := t.holdPractice(ctx, f.Practice); err != nil {
 			return err
 		}
 		r, err := t.TakeInvitation(ctx, db.TakeInvitationParams{TokenHash: f.Link, Practice: string(f.Practice), Now: t.now()})

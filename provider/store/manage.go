@@ -71,12 +71,12 @@ func (s *Store) lead(ctx context.Context, by Acting, do func(*tx, account.Role) 
 	})
 }
 
+// holdPractice takes the lock. People without a practice are no team.
 func (t *tx) holdPractice(ctx context.Context, id account.PracticeID) error {
-	n, err := t.HoldPractice(ctx, string(id))
-	if err == nil && n == 0 {
+	if id == "" {
 		return ErrNoMember
 	}
-	return err
+	return t.HoldPractice(ctx, string(id))
 }
 
 // SendMemberLink mails a member a reset link; whoever asked never sees it. It

@@ -106,9 +106,10 @@ func (s *Store) GiveRole(ctx context.Context, id account.ID, role account.Role, 
 		if err != nil {
 			return err
 		}
-		// The lock under which roles change (see manage), if there is a practice.
-		if _, err := t.HoldPractice(ctx, p.Practice); err != nil {
-			return err
+		if p.Practice != "" { // the lock under which roles change: see manage
+			if err := t.HoldPractice(ctx, p.Practice); err != nil {
+				return err
+			}
 		}
 		n, err := t.SetRole(ctx, db.SetRoleParams{ID: string(id), Practice: p.Practice, Role: string(role), Now: t.now()})
 		if changed = n > 0; changed {
@@ -120,10 +121,14 @@ func (s *Store) GiveRole(ctx context.Context, id account.ID, role account.Role, 
 	return changed && err == nil, err
 }
 
-// AddPractice adds a practice to the built-in directory.
+// AddPractice adds a practice to the built-in directory, or names one of which
+// people were added before. ErrDuplicate: it has a name.
 func (s *Store) AddPractice(ctx context.Context, id account.PracticeID, name string) error {
-	err := s.w.AddPractice(ctx, db.AddPracticeParams{ID: string(id), Name: name})
-	return s.duplicate(err)
+	n, err := s.w.AddPractice(ctx, db.AddPracticeParams{ID: string(id), Name: name})
+	if err == nil && n == 0 {
+		return ErrDuplicate
+	}
+	return err
 }
 
 // RequireSecond says whether two factors are demanded of all of a practice, from

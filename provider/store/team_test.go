@@ -426,6 +426,27 @@ func TestLocationsAreClaims(t *testing.T) {
 	})
 }
 
+// People may be added to a practice that nobody named: it is run all the same.
+func TestAPracticeWithoutAName(t *testing.T) {
+	onBoth(t, func(r *rig) {
+		ctx := context.Background()
+		for id, role := range map[account.ID]string{"o": "owner", "b": "billing"} {
+			_, err := r.AddPerson(ctx, store.NewPerson{ID: id, Practice: "nameless", Role: role, Email: string(id) + "@example.com", EmailVerified: true}, "test")
+			r.ok(err)
+		}
+		o := by("o", "nameless")
+		_, err := r.AddLocation(ctx, o, "Main Street")
+		r.ok(err)
+		if changed, err := r.SetMemberRole(ctx, o, "b", account.FrontDesk); !changed || err != nil {
+			r.Errorf("%v, %v", changed, err)
+		}
+		r.ok(r.AddPractice(ctx, "nameless", "Named"))
+		if err := r.AddPractice(ctx, "nameless", "Renamed"); !errors.Is(err, store.ErrDuplicate) || r.entry("o").PracticeName != "Named" {
+			r.Errorf("named twice: %v", err)
+		}
+	})
+}
+
 // The list is the practice's own, and a person elsewhere is not in it.
 func TestTeamIsOnesOwn(t *testing.T) {
 	onBoth(t, func(r *rig) {

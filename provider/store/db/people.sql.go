@@ -69,8 +69,10 @@ func (q *Queries) AddPerson(ctx context.Context, arg AddPersonParams) error {
 	return err
 }
 
-const addPractice = `-- name: AddPractice :exec
+const addPractice = `-- name: AddPractice :execrows
 INSERT INTO practices (id, name, require_second) VALUES ($1, $2, $3)
+ON CONFLICT (id) DO UPDATE SET name = excluded.name, require_second = excluded.require_second
+WHERE practices.name = ''
 `
 
 type AddPracticeParams struct {
@@ -79,9 +81,13 @@ type AddPracticeParams struct {
 	RequireSecond bool
 }
 
-func (q *Queries) AddPractice(ctx context.Context, arg AddPracticeParams) error {
-	_, err := q.db.ExecContext(ctx, addPractice, arg.ID, arg.Name, arg.RequireSecond)
-	return err
+// No row: there is one of that id, with a name.
+func (q *Queries) AddPractice(ctx context.Context, arg AddPracticeParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, addPractice, arg.ID, arg.Name, arg.RequireSecond)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }
 
 const mustChange = `-- name: MustChange :exec

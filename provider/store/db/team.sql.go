@@ -102,20 +102,19 @@ func (q *Queries) ClaimsOf(ctx context.Context, arg ClaimsOfParams) (string, err
 	return claims, err
 }
 
-const holdPractice = `-- name: HoldPractice :execrows
+const holdPractice = `-- name: HoldPractice :exec
 
-UPDATE practices SET name = name WHERE id = $1
+INSERT INTO practices (id, name) VALUES ($1, '')
+ON CONFLICT (id) DO UPDATE SET name = practices.name
 `
 
 // Every statement is scoped by practice in its WHERE.
 // Its row's lock orders all changes of a team: what an Owner may do is read
-// under it, so two of them cannot deprive one another at once.
-func (q *Queries) HoldPractice(ctx context.Context, id string) (int64, error) {
-	result, err := q.db.ExecContext(ctx, holdPractice, id)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
+// under it, so two of them cannot deprive one another at once. A practice of
+// which people were added and never its name gets its row here.
+func (q *Queries) HoldPractice(ctx context.Context, id string) error {
+	_, err := q.db.ExecContext(ctx, holdPractice, id)
+	return err
 }
 
 const joinLocation = `-- name: JoinLocation :execrows

@@ -1,5 +1,8 @@
--- name: AddPractice :exec
-INSERT INTO practices (id, name, require_second) VALUES (@id, @name, @require_second);
+-- name: AddPractice :execrows
+-- No row: there is one of that id, with a name.
+INSERT INTO practices (id, name, require_second) VALUES (@id, @name, @require_second)
+ON CONFLICT (id) DO UPDATE SET name = excluded.name, require_second = excluded.require_second
+WHERE practices.name = '';
 
 -- name: RequireSecond :execrows
 UPDATE practices SET require_second = @require_second

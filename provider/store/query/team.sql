@@ -1,9 +1,11 @@
 -- Every statement is scoped by practice in its WHERE.
 
--- name: HoldPractice :execrows
+-- name: HoldPractice :exec
 -- Its row's lock orders all changes of a team: what an Owner may do is read
--- under it, so two of them cannot deprive one another at once.
-UPDATE practices SET name = name WHERE id = @id;
+-- under it, so two of them cannot deprive one another at once. A practice of
+-- which people were added and never its name gets its row here.
+INSERT INTO practices (id, name) VALUES (@id, '')
+ON CONFLICT (id) DO UPDATE SET name = practices.name;
 
 -- name: Acting :one
 -- Who acts on whom. No row: the one does not (any more) belong to the practice,
