@@ -46,6 +46,8 @@ type Config struct {
 	// KnownDevices have tries of their own: a browser in which somebody completed
 	// a sign-in is not stopped by the lock that strangers made.
 	KnownDevices bool
+	// AuditFor is how long audit rows are kept; 0: store.Workers.AuditFor's default.
+	AuditFor time.Duration
 	// Outgoing names hosts, addresses and networks that apps' URIs may lead us to
 	// though they are not public.
 	Outgoing []string
@@ -147,7 +149,7 @@ func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.public.
 // Work runs the background jobs (mail, logouts, sweeps, key rotation) until stop is
 // called, which waits for those that run.
 func (p *Provider) Work(ctx context.Context) (stop func(context.Context) error, err error) {
-	w := store.Workers{RotateKeys: p.Keys.RotateIfDue, TellApp: p.oidc.tellApp}
+	w := store.Workers{RotateKeys: p.Keys.RotateIfDue, TellApp: p.oidc.tellApp, AuditFor: p.AuditFor}
 	if p.Mail != nil {
 		w.SendMail = p.sendMail
 	}

@@ -34,7 +34,7 @@ checkpoints with --checkpoint. Rows of the last second or so are not chained yet
 	verify.Flags().StringArray("checkpoint", nil, "`SEQ:HASH[:MAC]` that the trail must agree with")
 	verify.Flags().String("checkpoints", "",
 		"`FILE` of log lines, - for standard input; all but \"audit checkpoint\" is passed over")
-	cmd.AddCommand(verify)
+	cmd.AddCommand(verify, auditExport())
 	return cmd
 }
 

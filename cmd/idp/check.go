@@ -57,6 +57,7 @@ func (c *Config) checkBounds(p *problems) {
 			p.add(key, fmt.Errorf("%s is not between %s and %s: %s", v, low, high, why))
 		}
 	}
+	within("audit.keep", c.AuditKeep, 365*24*time.Hour, 100*365*24*time.Hour, "HIPAA wants six years (45 CFR 164.316(b)(2)(i)), and people ask after one")
 	const session = "NIST SP 800-63B-4 section 2.2.3"
 	within("sessions.idle", c.SessionIdle, time.Minute, time.Hour, session)
 	within("sessions.absolute", c.SessionAbsolute, c.SessionIdle, 24*time.Hour, session)

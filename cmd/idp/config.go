@@ -116,6 +116,10 @@ type Config struct {
 	// configuration is removed at the next start. Default none.
 	Clients []ClientConfig `koanf:"clients"`
 
+	// AuditKeep is how long rows of the audit trail are kept. Default 52560h, six
+	// years (45 CFR 164.316(b)(2)(i)); least 8760h.
+	AuditKeep time.Duration `koanf:"audit.keep"`
+
 	// LogLevel is debug, info, warn or error. Default info.
 	LogLevel string `koanf:"log.level"`
 }
@@ -211,6 +215,7 @@ func (c *Config) fill() {
 	or(&c.MailTimeout, 15*time.Second)
 	or(&c.SessionIdle, time.Hour)
 	or(&c.SessionAbsolute, 12*time.Hour)
+	or(&c.AuditKeep, 6*365*24*time.Hour)
 	or(&c.PasswordMin, 15)
 	or(&c.LogLevel, "info")
 }

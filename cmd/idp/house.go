@@ -78,7 +78,8 @@ func (h *house) build(ctx context.Context, c *Config, issuer *url.URL) error {
 		Metrics: m, Mail: sender, Templates: texts, Logger: h.log,
 		Rules:   account.PasswordRules{Min: c.PasswordMin, Known: known},
 		Require: account.Requirement{Everyone: c.SecondFactorEveryone, Roles: c.SecondFactorRoles},
-		Proxies: proxies, Exempt: exempt, KnownDevices: c.LockoutKnownDevice, Outgoing: c.OutgoingAllow, Idle: c.SessionIdle, Absolute: c.SessionAbsolute,
+		Proxies: proxies, Exempt: exempt, KnownDevices: c.LockoutKnownDevice,
+		AuditFor: c.AuditKeep, Outgoing: c.OutgoingAllow, Idle: c.SessionIdle, Absolute: c.SessionAbsolute,
 		From: c.MailFrom,
 	})
 	return err

@@ -50,3 +50,83 @@ func (q *Queries) AddAudit(ctx context.Context, arg AddAuditParams) error {
 	)
 	return err
 }
+
+const exportAudit = `-- name: ExportAudit :many
+SELECT a.id, a.at, a.kind, a.actor, a.subject, a.practice, a.step, a.factor, a.reason,
+	a.initiator, a.source, COALESCE(c.seq, 0) AS seq
+FROM audit a
+LEFT JOIN audit_chain c ON c.row_id = a.id
+WHERE a.id > $1 AND a.at >= $2 AND a.at < $3
+	AND (CAST($4 AS TEXT) = '' OR a.practice = $4)
+	AND (CAST($5 AS TEXT) = '' OR a.subject = $5 OR a.actor = $5)
+ORDER BY a.id LIMIT $6
+`
+
+type ExportAuditParams struct {
+	After    string
+	Since    int64
+	Until    int64
+	Practice string
+	Person   string
+	Most     int32
+}
+
+type ExportAuditRow struct {
+	ID        string
+	At        int64
+	Kind      string
+	Actor     string
+	Subject   string
+	Practice  string
+	Step      string
+	Factor    string
+	Reason    string
+	Initiator string
+	Source    string
+	Seq       int64
+}
+
+// A page of the trail, in the order of its ids, which is that of time. ” is
+// any practice, and anybody: as subject or as the one who acted.
+func (q *Queries) ExportAudit(ctx context.Context, arg ExportAuditParams) ([]ExportAuditRow, error) {
+	rows, err := q.db.QueryContext(ctx, exportAudit,
+		arg.After,
+		arg.Since,
+		arg.Until,
+		arg.Practice,
+		arg.Person,
+		arg.Most,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ExportAuditRow
+	for rows.Next() {
+		var i ExportAuditRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.At,
+			&i.Kind,
+			&i.Actor,
+			&i.Subject,
+			&i.Practice,
+			&i.Step,
+			&i.Factor,
+			&i.Reason,
+			&i.Initiator,
+			&i.Source,
+			&i.Seq,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
