@@ -38,7 +38,7 @@ func (p *Provider) contacted(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return p.site.Render(w, r, http.StatusOK, templates.Page{Name: "support_sent",
-		Data: web.SupportSentPage{Reference: ref, Due: businessDayAfter(p.engine.Now())}})
+		Data: web.SupportSentPage{Reference: ref, Due: p.Desk.Due(p.engine.Now())}})
 }
 
 // supportProblems names each field that has to be mended.

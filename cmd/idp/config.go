@@ -76,6 +76,11 @@ type Config struct {
 
 	// SupportEmail is where the contact form goes. serve needs it.
 	SupportEmail string `koanf:"support.email"`
+	// SupportTimeZone and SupportHolidays say when the desk works: weekdays but
+	// these (days such as 2026-12-25), by the clocks of the zone (IANA, such as
+	// America/New_York). Due times follow from them. Default UTC, and none.
+	SupportTimeZone string   `koanf:"support.time_zone"`
+	SupportHolidays []string `koanf:"support.holidays"`
 
 	// SessionIdle and SessionAbsolute end a session that is unseen for so
 	// long, or is so old. Default 1h (most: 1h) and 12h (most: 24h).

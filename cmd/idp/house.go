@@ -79,7 +79,7 @@ func (h *house) build(ctx context.Context, c *Config, issuer *url.URL) error {
 		Rules:   account.PasswordRules{Min: c.PasswordMin, Known: known},
 		Require: account.Requirement{Everyone: c.SecondFactorEveryone, Roles: c.SecondFactorRoles},
 		Proxies: proxies, Exempt: exempt, KnownDevices: c.LockoutKnownDevice,
-		AuditFor: c.AuditKeep, Outgoing: c.OutgoingAllow, Idle: c.SessionIdle, Absolute: c.SessionAbsolute,
+		AuditFor: c.AuditKeep, Desk: c.desk(), Outgoing: c.OutgoingAllow, Idle: c.SessionIdle, Absolute: c.SessionAbsolute,
 		From: c.MailFrom,
 	})
 	return err

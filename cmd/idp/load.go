@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-viper/mapstructure/v2"
 	"github.com/knadh/koanf/parsers/yaml"
@@ -71,7 +72,7 @@ func (p *problems) decode(k *koanf.Koanf) *Config {
 	err := k.UnmarshalWithConf("", &c, koanf.UnmarshalConf{FlatPaths: true, DecoderConfig: &mapstructure.DecoderConfig{
 		Metadata: &meta, Result: &c, WeaklyTypedInput: true,
 		DecodeHook: mapstructure.ComposeDecodeHookFunc(
-			mapstructure.StringToTimeDurationHookFunc(), mapstructure.StringToSliceHookFunc(",")),
+			mapstructure.StringToTimeDurationHookFunc(), mapstructure.StringToSliceHookFunc(","), dayAsText),
 	}})
 	p.decoding(err)
 	for _, key := range k.Keys() {
@@ -230,4 +231,13 @@ func distance(a, b string) int {
 		}
 	}
 	return row[len(b)]
+}
+
+// dayAsText takes a day as it stands in a file: YAML makes a time of one without
+// quotes.
+func dayAsText(_, to reflect.Type, v any) (any, error) {
+	if t, ok := v.(time.Time); ok && to.Kind() == reflect.String {
+		return t.Format(time.DateOnly), nil
+	}
+	return v, nil
 }
