@@ -45,11 +45,16 @@ func TestNoSecretIsLeftBehind(t *testing.T) {
 		"email", personal["a stranger's"])
 	b.post("/forgot-password", "email", personal["a stranger's"])
 	b.post("/forgot-password", "email", personal["an e-mail address"])
-	for _, m := range h.mails(4) { // of the lock, to Support, and two links
+	for _, m := range h.mails(5) { // of the lock, to Support, of the case, and two links
 		if m.Template == "reset" && m.Subject == "id-grace" {
 			secrets["the reset token"], secrets["the cancel token"] = m.Data["token"].(string), m.Data["cancel"].(string)
 		}
+		if m.Template == "case_opened" {
+			secrets["the case's link"] = m.Data["token"].(string)
+		}
 	}
+	b.get("/contact-support/case?token=" + secrets["the case's link"])
+	b.post("/contact-support/case/confirm", "token", secrets["the case's link"])
 	b.get("/reset-password/cancel?token=" + secrets["the cancel token"])
 	form := b.get("/reset-password?token=" + secrets["the reset token"])
 	page = b.post("/reset-password", "flow", form.flow(), "new_password", secrets["the new password"], "confirm_password", secrets["the new password"])

@@ -310,7 +310,11 @@ func TestNoTokenServesAnotherPurpose(t *testing.T) {
 	b.signIn(b.get("/login"), "edith", rightPassword)
 	b.get("/account/email")
 	b.post("/account/email", "email", "edith@new.example")
-	for _, m := range h.mails(2) {
+	b.post("/contact-support", "name", "Edith", "practice", "Riverside", "username", "edith", "email", "edith@other.example")
+	for _, m := range h.mails(4) {
+		if m.Template == "support_request" {
+			continue
+		}
 		tokens[m.Template] = m.Data["token"].(string)
 		if c, ok := m.Data["cancel"].(string); ok {
 			tokens["email_cancel"] = c
@@ -319,7 +323,9 @@ func TestNoTokenServesAnotherPurpose(t *testing.T) {
 	tokens["not_me"] = h.disavowal("id-edith")
 	tokens["session"] = b.cookie("session")
 	places := map[string]string{"/reset-password": "reset", "/reset-password/cancel": "cancel", "/not-me": "not_me", "/invite": "invite",
-		"/confirm-email": "email_confirm_old email_confirm_new", "/confirm-email/cancel": "email_cancel"}
+		"/confirm-email": "email_confirm_old email_confirm_new", "/confirm-email/cancel": "email_cancel",
+		"/ownership/cancel": "", "/contact-support/case": "case_opened"}
+	sends := map[string]string{"/contact-support/case": "/contact-support/case/confirm"} // where its form goes
 	// A look at the e-mail change shows the page of any of its three links, and changes nothing.
 	shows := map[string]string{"/confirm-email": "email_cancel", "/confirm-email/cancel": "email_confirm_old email_confirm_new"}
 	for what, token := range tokens {
@@ -327,11 +333,14 @@ func TestNoTokenServesAnotherPurpose(t *testing.T) {
 			if strings.Contains(own, what) && !(own == "email_cancel" && what == "cancel") {
 				continue
 			}
-			fresh := h.browser()
+			fresh, to := h.browser(), place
+			if sends[place] != "" {
+				to = sends[place]
+			}
 			if a := fresh.get(place + "?token=" + token); a.StatusCode < 400 && place != "/reset-password/cancel" && !strings.Contains(shows[place], what) {
 				t.Errorf("GET %s of %s: %d", place, what, a.StatusCode)
 			}
-			if a := fresh.post(place, "token", token, "flow", token); a.StatusCode < 400 {
+			if a := fresh.post(to, "token", token, "flow", token); a.StatusCode < 400 {
 				t.Errorf("POST %s of %s: %d", place, what, a.StatusCode)
 			}
 		}

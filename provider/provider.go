@@ -139,6 +139,7 @@ func New(ctx context.Context, c Config) (*Provider, error) {
 	}
 	c.Metrics.Watch(metrics.Sources{
 		Locked: c.Store.LockedNow, Sessions: c.Store.SessionsActive, Mails: c.Store.MailStats,
+		Cases:   c.Store.CaseStats,
 		Hashing: c.Hasher.Waiting, Keys: c.Keys.Until, Connections: c.Store.Connections,
 	})
 	p.public = p.routes()

@@ -1,8 +1,11 @@
 package provider
 
 import (
+	"context"
 	"net/http"
+	"net/url"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/medximity/idp/flows/account"
 	"github.com/medximity/idp/provider/store"
@@ -10,14 +13,26 @@ import (
 	"github.com/medximity/idp/templates"
 )
 
+// Asking Support, for whoever cannot get in by themselves:
+//
+//	GET, POST /contact-support          the form, which opens a case
+//	GET  /contact-support/case?token=   how it stands, by the link in the mail
+//	POST /contact-support/case/confirm  the new address is theirs
+//	POST /contact-support/case/withdraw it is not needed any more
+//
+// A GET changes nothing: mail scanners follow links.
+
+// happenedMost is how many code points of what happened are taken.
+const happenedMost = 2000
+
 // contact says what Support needs in order to help, and asks for it.
 func (p *Provider) contact(w http.ResponseWriter, r *http.Request) error {
 	return p.site.Render(w, r, http.StatusOK,
 		templates.Page{Name: "support", Flow: r.FormValue("flow"), Data: web.SupportPage{}})
 }
 
-// contacted mails what was filled in to the support address. It promises
-// nothing about any account, and needs no phone.
+// contacted opens a case. It promises nothing about any account, and needs no
+// phone.
 func (p *Provider) contacted(w http.ResponseWriter, r *http.Request) error {
 	d := web.SupportPage{
 		Name:     strings.TrimSpace(r.PostForm.Get("name")),
@@ -25,20 +40,20 @@ func (p *Provider) contacted(w http.ResponseWriter, r *http.Request) error {
 		NPI:      account.NormalNPI(r.PostForm.Get("npi")),
 		Username: strings.TrimSpace(r.PostForm.Get("username")),
 		Email:    strings.TrimSpace(r.PostForm.Get("email")),
+		Happened: strings.TrimSpace(r.PostForm.Get("happened")),
 	}
 	if problems := p.supportProblems(r, d); len(problems) > 0 {
 		return p.site.Render(w, r, http.StatusUnprocessableEntity,
 			templates.Page{Name: "support", Flow: r.FormValue("flow"), Problems: problems, Data: d})
 	}
-	ref := strings.ToUpper(account.NewSecret()[:8])
-	err := p.Store.QueueMail(r.Context(), store.Mail{Template: "support_request", Locale: p.site.Lang(r), Data: map[string]any{
-		"reference": ref, "name": d.Name, "practice": d.Practice, "npi": d.NPI, "username": d.Username, "email": d.Email,
-	}}, account.Event{Kind: account.SupportAsked, By: account.BySelf, Source: p.site.Source(r)})
+	due := p.Desk.Due(p.engine.Now())
+	id, err := p.Store.OpenCase(r.Context(), store.Claims{Name: d.Name, Practice: d.Practice, NPI: d.NPI,
+		Username: d.Username, Email: account.Normalise(d.Email), Happened: d.Happened}, due, p.site.Lang(r), p.site.Source(r))
 	if err != nil {
 		return err
 	}
 	return p.site.Render(w, r, http.StatusOK, templates.Page{Name: "support_sent",
-		Data: web.SupportSentPage{Reference: ref, Due: p.Desk.Due(p.engine.Now())}})
+		Data: web.SupportSentPage{Reference: id, Due: due}})
 }
 
 // supportProblems names each field that has to be mended.
@@ -46,17 +61,62 @@ func (p *Provider) supportProblems(r *http.Request, d web.SupportPage) []templat
 	var out []templates.Problem
 	say := func(bad bool, field, key string) {
 		if bad {
-			out = append(out, templates.Problem{Field: field, Text: p.site.Text(r, key, nil)})
+			out = append(out, templates.Problem{Field: field, Text: p.site.Text(r, key, map[string]any{"n": happenedMost})})
 		}
 	}
 	say(d.Name == "", "name", "err.name_empty")
 	say(d.Practice == "", "practice", "err.practice_empty")
 	say(d.NPI != "" && !account.ValidNPI(d.NPI), "npi", "err.npi")
 	say(d.NPI == "" && d.Username == "", "npi", "err.npi_or_username")
-	say(!web.LooksLikeEmail(d.Email), "email", "err.email_shape")
+	say(!web.LooksLikeEmail(account.Normalise(d.Email)), "email", "err.email_shape")
 	for _, long := range []struct{ field, value string }{{"name", d.Name}, {"practice", d.Practice},
 		{"username", d.Username}, {"email", d.Email}} {
 		say(len(long.value) > 320, long.field, "err.field_long")
 	}
+	say(utf8.RuneCountInString(d.Happened) > happenedMost, "happened", "err.happened_long")
 	return out
+}
+
+// caseStatus tells whoever has the link how their case stands.
+func (p *Provider) caseStatus(w http.ResponseWriter, r *http.Request) error {
+	token := r.URL.Query().Get("token")
+	c, err := p.Store.CaseByLink(r.Context(), account.HashSecret(token))
+	if err != nil {
+		return err
+	}
+	if c == nil {
+		return p.site.Render(w, r, http.StatusNotFound, templates.Page{Name: "not_found"})
+	}
+	now := p.engine.Now()
+	page := templates.Page{Name: "case_status", Data: web.CasePage{Token: token, Reference: c.ID, State: string(c.State),
+		Opened: c.Opened, Due: c.Due, Overdue: !c.Closed() && !now.Before(c.Due), Confirmed: !c.Confirmed.IsZero(), Closed: c.Closed()}}
+	return p.site.Render(w, r, http.StatusOK, page)
+}
+
+// confirmCase notes that the new address is read by whoever opened the case.
+func (p *Provider) confirmCase(w http.ResponseWriter, r *http.Request) error {
+	return p.toCase(w, r, p.Store.ConfirmCase)
+}
+
+// withdrawCase ends it.
+func (p *Provider) withdrawCase(w http.ResponseWriter, r *http.Request) error {
+	return p.toCase(w, r, p.Store.WithdrawCase)
+}
+
+// toCase does something to the case of a link, and leads back to how it stands.
+func (p *Provider) toCase(w http.ResponseWriter, r *http.Request,
+	do func(context.Context, []byte, account.Source) (bool, error)) error {
+	hash := account.HashSecret(r.PostForm.Get("token"))
+	if _, err := do(r.Context(), hash, p.site.Source(r)); err != nil {
+		return err
+	}
+	c, err := p.Store.CaseByLink(r.Context(), hash)
+	if err != nil {
+		return err
+	}
+	if c == nil {
+		return p.site.Render(w, r, http.StatusNotFound, templates.Page{Name: "not_found"})
+	}
+	p.site.SeeOther(w, r, "/contact-support/case?token="+url.QueryEscape(r.PostForm.Get("token")))
+	return nil
 }

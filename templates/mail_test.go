@@ -49,7 +49,8 @@ func letters() map[string]map[string]any {
 		"invite":            links(map[string]any{"link": origin + "/invite?token=abc-_7", "practice": "Riverside", "hours": float64(72)}),
 		"invited_known":     links(map[string]any{"practice": "Riverside"}),
 		"support_request": links(map[string]any{"reference": "AB12CD34", "name": "Grace", "practice": "Riverside",
-			"npi": "", "username": "grace", "email": "grace@new.example"}),
+			"npi": "", "username": "grace", "email": "grace@new.example", "happened": "Lost my phone."}),
+		"case_opened": links(map[string]any{"reference": "AB12CD34", "link": origin + "/contact-support/case?token=abc-_8"}),
 	}
 }
 

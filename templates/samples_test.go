@@ -44,7 +44,12 @@ func samples() []sample {
 		Min, Max                    int
 	}
 	type token struct{ Token string }
-	type form struct{ Name, Practice, NPI, Username, Email string }
+	type form struct{ Name, Practice, NPI, Username, Email, Happened string }
+	type caseStatus struct {
+		Token, Reference, State    string
+		Opened, Due                time.Time
+		Overdue, Confirmed, Closed bool
+	}
 	type due struct {
 		Reference string
 		Due       time.Time
@@ -115,8 +120,11 @@ func samples() []sample {
 		{"", Page{Name: "cancelled"}},
 		{"", Page{Name: "not_cancelled"}},
 		{"", Page{Name: "support", Flow: "f1", Data: form{}}},
+		{"", Page{Name: "case_status", Data: caseStatus{Token: "t1", Reference: "AB12CD34", State: "open", Opened: noon, Due: noon}}},
+		{"overdue", Page{Name: "case_status", Data: caseStatus{Token: "t1", Reference: "AB12CD34", State: "open", Opened: noon, Due: noon, Overdue: true, Confirmed: true}}},
+		{"withdrawn", Page{Name: "case_status", Data: caseStatus{Token: "t1", Reference: "AB12CD34", State: "withdrawn", Opened: noon, Closed: true}}},
 		{"refused", Page{Name: "support", Problems: wrong("name", "practice", "npi", "username", "email"),
-			Data: form{"Grace", "Riverside", "123", "grace", "grace"}}},
+			Data: form{"Grace", "Riverside", "123", "grace", "grace", "Lost my phone."}}},
 		{"", Page{Name: "support_sent", Data: due{"AB12CD34", noon}}},
 		{"", Page{Name: "home", Data: user{"grace"}}},
 		{"", Page{Name: "logout"}},

@@ -247,7 +247,23 @@ func TestPromise_2_1_WithoutTheEmailThePersonIsLedToSupport(t *testing.T) {
 	p.sees("There is a problem")
 	fields["npi"] = "1234567893"
 	p.press("Contact Support", fields)
-	p.sees("one business day")
+	p.sees("one business day", "We sent a link to your new email")
+	link := linkIn(t, d.mailsWith("grace@new.example", "/contact-support/case?token=", 1)[0], "/contact-support/case?token=")
+	p.visit(link)
+	p.sees("Waiting for Support", "Answer by")
+	p.press("This Address Is Mine", nil)
+	p.sees("This email address is confirmed.")
+	d.pass(5 * 24 * time.Hour)
+	p.visit(link)
+	p.sees("The answer is late.")
+	if got := d.metric("medximity_idp_support_cases_overdue"); got != 1 {
+		t.Errorf("%v cases overdue", got)
+	}
+	p.press("Withdraw the Case", nil)
+	p.sees("Withdrawn by you")
+	if got := d.metric("medximity_idp_support_cases_overdue"); got != 0 {
+		t.Errorf("%v cases overdue once it was withdrawn", got)
+	}
 	eventually(t, "the mail to Support", func() bool {
 		for _, m := range allMails(d) {
 			if strings.Contains(m.Text, "grace@new.example") && strings.Contains(m.Text, "1234567893") {

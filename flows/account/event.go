@@ -53,7 +53,9 @@ const (
 	OwnershipKept        Kind = "ownership_kept"    // a transfer ended in nothing; Reason says why
 	OwnershipTransferred Kind = "ownership_transferred"
 
-	SupportAsked    Kind = "support_asked"    // the contact form was sent
+	SupportAsked    Kind = "support_asked"    // the contact form was sent; Step is the case
+	CaseConfirmed   Kind = "case_confirmed"   // who opened it reads the new address; Step is the case
+	CaseWithdrawn   Kind = "case_withdrawn"   // by whoever opened it; Step is the case
 	KeysRotated     Kind = "keys_rotated"     // a new signing key signs
 	ClientChanged   Kind = "client_changed"   // by an operator; Reason says how
 	PracticeChanged Kind = "practice_changed" // by an operator: what it demands of its people

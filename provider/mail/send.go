@@ -32,6 +32,7 @@ const transferAgreed = "transfer_agreed"
 // gets instead.
 const (
 	invite       = "invite"
+	caseOpened   = "case_opened"
 	invitedKnown = "invited_known"
 )
 
@@ -58,7 +59,7 @@ func (s *Sender) recipient(ctx context.Context, m store.Mail) (address, string, 
 		}
 		return s.support, s.config.Templates.Match(), nil
 	}
-	if m.Template == invite { // they are in no directory yet
+	if m.Template == invite || m.Template == caseOpened { // they are in no directory, or not by this address
 		to, _ := m.Data["to"].(string)
 		a, err := recipientOf(to)
 		return a, s.config.Templates.Match(m.Locale), err
@@ -122,6 +123,8 @@ func (s *Sender) data(m store.Mail) map[string]any {
 		path = "/ownership"
 	case invite:
 		path = "/invite"
+	case caseOpened:
+		path = "/contact-support/case"
 	}
 	for secret, link := range map[string]struct{ name, path string }{
 		"token":  {"link", path},

@@ -14,6 +14,7 @@ type Sources struct {
 	Locked      func(context.Context) (int, error) // accounts that are locked now
 	Sessions    func(context.Context) (int, error) // live ones
 	Mails       func(context.Context) (queued, dead int, oldest time.Duration, err error)
+	Cases       func(context.Context) (open map[string]int, overdue int, err error)
 	Hashing     func() int64                         // waiting for a slot
 	Keys        func() (signing, provided time.Time) // keys.Keys' Until
 	Connections func() (used, most int)              // to the database
@@ -49,6 +50,14 @@ func oldestDesc() *prometheus.Desc {
 	return describe("mail_queue_oldest_seconds", "How long the oldest mail has waited. A reset link lives for 3600.")
 }
 
+func casesDesc() *prometheus.Desc {
+	return describe("support_cases", "Cases that are not closed, the same on every replica.", "state")
+}
+
+func overdueDesc() *prometheus.Desc {
+	return describe("support_cases_overdue", "Cases whose answer was due, and is not there.")
+}
+
 func hashingDesc() *prometheus.Desc {
 	return describe("password_hash_waiting", "Passwords that wait for a hashing slot.")
 }
@@ -64,7 +73,7 @@ func connectionsDesc() *prometheus.Desc {
 
 // Describe names all gauges.
 func (g *gauges) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{lockedDesc(), sessionsDesc(), mailsDesc(), oldestDesc(), hashingDesc(),
+	for _, d := range []*prometheus.Desc{lockedDesc(), sessionsDesc(), mailsDesc(), oldestDesc(), casesDesc(), overdueDesc(), hashingDesc(),
 		keysDesc(), connectionsDesc()} {
 		ch <- d
 	}
@@ -96,6 +105,14 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 			set(mailsDesc(), float64(queued), "queued")
 			set(mailsDesc(), float64(dead), "dead")
 			set(oldestDesc(), oldest.Seconds())
+		}
+	}
+	if s.Cases != nil {
+		if open, overdue, err := s.Cases(ctx); err == nil {
+			for state, n := range open {
+				set(casesDesc(), float64(n), state)
+			}
+			set(overdueDesc(), float64(overdue))
 		}
 	}
 	if s.Hashing != nil {

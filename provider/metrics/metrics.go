@@ -54,7 +54,7 @@ func New() *Metrics {
 		limited: f.counter("rate_limited_requests_total", "Requests refused for their number.",
 			label{"limiter", []string{"source", "account", "hashing"}}),
 		mailDeliveries: f.counter("mail_deliveries_total", "Attempts to send a mail.",
-			label{"template", []string{"reset", "locked", "password_reset", "password_changed", "support_request",
+			label{"template", []string{"reset", "locked", "password_reset", "password_changed", "support_request", "case_opened",
 				"second_factor_added", "second_factor_removed", "second_factor_reset", "second_factor_held", "team",
 				"transfer_offer", "transfer_offered", "transfer_agreed", "transfer_ended", "transfer_done",
 				"backup_code_used", "backup_codes_made", "email_confirm_old", "email_confirm_new", "email_changed",

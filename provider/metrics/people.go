@@ -187,6 +187,7 @@ func kinds() []string {
 		account.PasswordDisabled, account.PasswordChanged, account.ResetRequested, account.ResetOpened,
 		account.ResetCompleted, account.ResetCancelled, account.SessionEnded, account.GrantRevoked,
 		account.AccountAdded, account.AccountDisabled, account.AccountEnabled, account.SupportAsked,
+		account.CaseConfirmed, account.CaseWithdrawn,
 		account.KeysRotated, account.ClientChanged, account.PracticeChanged, account.SteppedUp, account.CodeAccepted,
 		account.SecondAdded, account.SecondRemoved, account.SecondReset, account.SecondHeld, account.BackupMade,
 		account.BackupVoided, account.BackupUsed, account.EmailAsked, account.EmailChanged, account.EmailCancelled,

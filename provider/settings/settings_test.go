@@ -309,6 +309,7 @@ var kinds = []account.Kind{account.SignedIn, account.SteppedUp, account.SignInFa
 	account.EmailChanged, account.EmailCancelled, account.Disavowed, account.LanguageChanged, account.ConsentGiven,
 	account.ConsentWithdrawn, account.SessionEnded,
 	account.GrantRevoked, account.AccountAdded, account.AccountDisabled, account.AccountEnabled, account.SupportAsked,
+	account.CaseConfirmed, account.CaseWithdrawn,
 	account.KeysRotated, account.ClientChanged, account.PracticeChanged,
 	account.MemberChanged, account.LocationChanged, account.AccessReviewed, account.OwnershipOffered, account.OwnershipAgreed,
 	account.OwnershipKept, account.OwnershipTransferred,

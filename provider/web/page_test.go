@@ -150,7 +150,7 @@ func reflecting(x string) []templates.Page {
 		{Name: "forgot_sent", Flow: x, Data: ForgotSentPage{x, x, 60}},
 		{Name: "link", Data: LinkPage{Fate: x}},
 		{Name: "cancel", Data: CancelPage{x}},
-		{Name: "support", Flow: x, Data: SupportPage{x, x, x, x, x}},
+		{Name: "support", Flow: x, Data: SupportPage{x, x, x, x, x, x}},
 		{Name: "support_sent", Data: SupportSentPage{Reference: x}},
 		{Name: "home", Data: HomePage{x}},
 		{Name: "fault", Data: FaultPage{x}},

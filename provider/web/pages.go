@@ -37,12 +37,24 @@ type LinkPage struct {
 type CancelPage struct{ Token string }
 
 // SupportPage is the contact form, as filled in so far.
-type SupportPage struct{ Name, Practice, NPI, Username, Email string }
+type SupportPage struct{ Name, Practice, NPI, Username, Email, Happened string }
 
 // SupportSentPage says what happens now.
 type SupportSentPage struct {
 	Reference string
 	Due       time.Time // when an answer is promised
+}
+
+// CasePage tells whoever opened a case how it stands.
+type CasePage struct {
+	Token     string
+	Reference string
+	State     string // "open", "withdrawn": a key of locale, after "case.state."
+	Opened    time.Time
+	Due       time.Time
+	Overdue   bool
+	Confirmed bool // the new address is theirs
+	Closed    bool
 }
 
 // HomePage is shown to whoever is signed in and goes nowhere.

@@ -24,6 +24,7 @@ func TestPageData(t *testing.T) {
 		{Name: "link", Data: LinkPage{Fate: "superseded", NewerAt: at}},
 		{Name: "cancel", Data: CancelPage{"t1"}},
 		{Name: "support", Data: SupportPage{}},
+		{Name: "case_status", Data: CasePage{Token: "t1", Reference: "AB12CD34", State: "open", Opened: at, Due: at, Overdue: true}},
 		{Name: "support_sent", Data: SupportSentPage{"AB12CD34", at}},
 		{Name: "home", Data: HomePage{"grace"}},
 		{Name: "logout", App: "Chart", Data: LogoutPage{[]FormField{{"state", "s1"}}, "no ID token of ours"}},

@@ -58,6 +58,20 @@ type BackupSet struct {
 	MadeAt  int64
 }
 
+type Case struct {
+	ID          string
+	State       string
+	Claims      []byte
+	NpiHash     []byte
+	EmailHash   []byte
+	TokenHash   []byte
+	Locale      string
+	OpenedAt    int64
+	DueAt       int64
+	ConfirmedAt int64
+	ClosedAt    int64
+}
+
 type Client struct {
 	ID         string
 	Name       string
