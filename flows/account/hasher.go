@@ -10,8 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/go-crypt/crypt"
-	"github.com/go-crypt/crypt/algorithm"
 	"github.com/go-crypt/crypt/algorithm/argon2"
 )
 
@@ -35,8 +33,7 @@ type Hasher struct {
 	waiting  atomic.Int64
 	verified atomic.Int64
 	hasher   *argon2.Hasher
-	decoder  *crypt.Decoder
-	dummy    algorithm.Digest
+	dummy    matcher
 	err      error
 }
 
@@ -64,10 +61,10 @@ func (h *Hasher) init() {
 	if h.err != nil {
 		return
 	}
-	if h.decoder, h.err = crypt.NewDefaultDecoder(); h.err != nil {
-		return
+	d, err := h.hasher.Hash("no one's password")
+	if h.err = err; err == nil {
+		h.dummy, h.err = parseHash(d.Encode())
 	}
-	h.dummy, h.err = h.hasher.Hash("no one's password")
 }
 
 // Verified counts the secrets judged so far, those of nobody included.
@@ -92,7 +89,8 @@ func (h *Hasher) Hash(ctx context.Context, password []byte) (string, error) {
 
 // Verify judges a password under a lease. An empty hash is nobody's: it costs
 // the same and is never right. Stale means that the hash was made with other
-// parameters and should be made anew from this password.
+// parameters and should be made anew from this password. A hash that CheckHash
+// refuses is an error, and judges nothing.
 func (h *Hasher) Verify(ctx context.Context, l Lease, hash string, password []byte) (ok, stale bool, err error) {
 	if !l.Valid() {
 		return false, false, ErrNoLease
@@ -100,9 +98,9 @@ func (h *Hasher) Verify(ctx context.Context, l Lease, hash string, password []by
 	if h.once.Do(h.init); h.err != nil {
 		return false, false, h.err
 	}
-	digest := h.dummy
+	match := h.dummy
 	if hash != "" {
-		if digest, err = h.decoder.Decode(hash); err != nil {
+		if match, err = parseHash(hash); err != nil {
 			return false, false, err
 		}
 	}
@@ -112,8 +110,7 @@ func (h *Hasher) Verify(ctx context.Context, l Lease, hash string, password []by
 	}
 	defer release("verify")
 	h.verified.Add(1)
-	ok, err = digest.MatchBytesAdvanced(password)
-	return ok && err == nil && hash != "", hash != "" && !current(hash), err
+	return match(password) && hash != "", hash != "" && !current(hash), nil
 }
 
 // begin is enter for a hasher that may not have hashed yet.
