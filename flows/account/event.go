@@ -41,7 +41,7 @@ const (
 	AccountDisabled  Kind = "account_disabled"  // by an operator, or by its team
 	AccountEnabled   Kind = "account_enabled"   // likewise
 	MemberChanged    Kind = "member_changed"    // by their team; Reason says what
-	LocationChanged  Kind = "location_changed"  // of a practice, by its team; Step is its ID
+	LocationChanged  Kind = "location_changed"  // of a practice, by its team, or by an operator's import; Step is its ID
 	AccessReviewed   Kind = "access_reviewed"   // the list of who has access was taken out
 	Invited          Kind = "invited"           // an invitation, the Subject, by Actor; Reason says what came of it
 	InviteWithdrawn  Kind = "invite_withdrawn"  // an invitation, the Subject, by Actor

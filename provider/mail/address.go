@@ -33,6 +33,13 @@ func parseNamed(s string) (address, error) {
 	return address{a.Name, bare}, err
 }
 
+// CheckAddress reports why nothing could be mailed to an address that a
+// directory is to have.
+func CheckAddress(s string) error {
+	_, err := parseBare(s)
+	return err
+}
+
 // parseBare reads exactly one address without a name, as a directory has it.
 // Anything by which one address could become two, or a header, is refused:
 // line breaks, commas, quotes, brackets, spaces, and characters that nobody

@@ -133,6 +133,33 @@ type NewPerson struct {
 	ShortPassword bool           // it is shorter than it may be without a second factor
 }
 
+// complete fills in what the caller left to us.
+func (n *NewPerson) complete() {
+	if n.ID == "" {
+		n.ID = account.ID(rand.Text())
+	}
+	if n.Username == "" {
+		n.Username = n.Email
+	}
+}
+
+// row is a complete person's.
+func (n NewPerson) row(now int64) (db.AddPersonParams, error) {
+	claims := []byte("{}")
+	if n.Claims != nil {
+		var err error
+		if claims, err = json.Marshal(n.Claims); err != nil {
+			return db.AddPersonParams{}, err
+		}
+	}
+	return db.AddPersonParams{
+		ID: string(n.ID), Practice: string(n.Practice), Role: n.Role,
+		Username: n.Username, Email: n.Email, EmailVerified: n.EmailVerified,
+		Name: n.Name, Locale: n.Locale, Claims: string(claims),
+		PasswordHash: n.Hash, MustChange: n.MustChange, ShortPassword: n.ShortPassword, Now: now,
+	}, nil
+}
+
 // AddPerson adds a person, with username and e-mail address as identifiers.
 // If either, or the id, is taken it is ErrDuplicate and changes nothing.
 func (s *Store) AddPerson(ctx context.Context, n NewPerson, actor string) (id account.ID, err error) {
@@ -144,26 +171,12 @@ func (s *Store) AddPerson(ctx context.Context, n NewPerson, actor string) (id ac
 
 // addPerson tells the event as that of the new account.
 func (t *tx) addPerson(ctx context.Context, n NewPerson, e account.Event) (account.ID, error) {
-	if n.ID == "" {
-		n.ID = account.ID(rand.Text())
-	}
-	if n.Username == "" {
-		n.Username = n.Email
-	}
-	claims := []byte("{}")
-	if n.Claims != nil {
-		var err error
-		if claims, err = json.Marshal(n.Claims); err != nil {
-			return "", err
-		}
-	}
-	err := t.AddPerson(ctx, db.AddPersonParams{
-		ID: string(n.ID), Practice: string(n.Practice), Role: n.Role,
-		Username: n.Username, Email: n.Email, EmailVerified: n.EmailVerified,
-		Name: n.Name, Locale: n.Locale, Claims: string(claims),
-		PasswordHash: n.Hash, MustChange: n.MustChange, ShortPassword: n.ShortPassword, Now: t.now(),
-	})
+	n.complete()
+	row, err := n.row(t.now())
 	if err != nil {
+		return "", err
+	}
+	if err := t.AddPerson(ctx, row); err != nil {
 		return "", err
 	}
 	e.Kind, e.Subject, e.Practice = account.AccountAdded, string(n.ID), n.Practice
