@@ -20,7 +20,7 @@ func accountCommand() *cobra.Command {
 	cmd := configurable(&cobra.Command{
 		Use: "account", Short: "Break glass for one account; everything is audited"}, "store")
 	cmd.PersistentFlags().Bool("json", false, "print JSON")
-	cmd.AddCommand(accountAdd(),
+	cmd.AddCommand(accountAdd(), accountImport(),
 		accountDo("find NAME", "Tell how an account stands", accountFind),
 		accountDo("unlock NAME", "End a lock now", accountUnlock),
 		accountDo("reset-link NAME", "Mail a reset link to the stored address; it is never shown here", accountResetLink),

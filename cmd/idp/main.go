@@ -4,7 +4,7 @@
 //	idp serve                                  the server
 //	idp migrate                                bring the store's schema up to date
 //	idp client add|list|show|rotate-secret|remove
-//	idp account add|find|unlock|reset-link|disable|enable
+//	idp account add|import|find|unlock|reset-link|disable|enable
 //	idp keys rotate|list|new-ring|extend-ring
 //	idp mail retry                             what could not be delivered
 //	idp audit verify                           names the first row that somebody tampered with

@@ -32,10 +32,15 @@ func NormalName(typed string) (string, error) {
 		return "", ErrNoName
 	case utf8.RuneCountInString(name) > MaxName:
 		return "", ErrLongName
-	case strings.ContainsFunc(name, unseen):
+	case !Plain(name):
 		return "", ErrBadName
 	}
 	return name, nil
+}
+
+// Plain reports whether a text holds no character that nobody can see.
+func Plain(text string) bool {
+	return utf8.ValidString(text) && !strings.ContainsFunc(text, unseen)
 }
 
 // unseen reports whether a character has no look of its own. Joiners have: they
