@@ -193,7 +193,7 @@ func (d *importDecoder) strict(line int, element []byte, v any) bool {
 		return false
 	}
 	if name, is := strings.CutPrefix(err.Error(), "json: unknown field "); is {
-		d.say(line, strings.Trim(name, `"`), errors.New("is no field of it"))
+		d.say(line, "element", fmt.Errorf("%s is no field of it", name)) // in quotes
 		return false
 	}
 	d.say(line, "element", notJSON(err))

@@ -33,6 +33,7 @@ var imported = []struct{ name, hash, password string }{
 	{"ASP.NET Core Identity 3, SHA-1, of its own tests", "AQAAAAAAAAD6AAAAEAhftMyfTJylOlZT+eEotFXd1elee8ih5WsjXaR3PA9M", "my password"},
 	{"ASP.NET Core Identity 3, SHA-256, of its own tests", "AQAAAAEAA9CQAAAAIESkQuj2Du8Y+kbc5lcN/W/3NiAZFEm11P27nrSN5/tId+bR1SwV8CO1Jd72r4C08OLvplNlCDc3oQZ8efcW+jQ=", "my password"},
 	{"ASP.NET Core Identity 3, SHA-512, of its own tests", "AQAAAAIAAAAyAAAAEOMwvh3+FZxqkdMBz2ekgGhwQ4B6pZWND6zgESBuWiHw", "my password"},
+	{"the same in the defaults of .NET 8, by Python's hashlib", "AQAAAAIAAYagAAAAEGxhbnRlcm4wbGFudGVybjGsdSRzpNqKoeOcsy6vFbG/qYcRfeVYV1c0e2uL74KTAw==", ""},
 
 	{"RFC 7914 section 12, its third vector", "$scrypt$ln=14,r=8,p=1$U29kaXVtQ2hsb3JpZGU$cCO9yzr9c0hGHAbNgf046/2o+7qQT44+qbVD9lRdofLVQylVYT8Pz2LUlwUkKpr55h6F3A1lHkDfzwF7RVdYhw", "pleaseletmein"},
 	{"scrypt of node:crypto", "$scrypt$ln=14,r=8,p=1$bGFudGVybjBsYW50ZXJuMQ$2EoMO9S7H/5QJDl2cb1sZ2RSUO4fa8Y157MEOUJZfoU", ""},

@@ -2,6 +2,8 @@ package store_test
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/go-crypt/crypt/algorithm/argon2"
@@ -148,6 +150,50 @@ func TestOldHashIsRenewed(t *testing.T) {
 			r.ok(err)
 			if renewed := now.Handle != e.Handle; renewed != c.renewed || now.Version != e.Version {
 				r.Errorf("%s: renewed %v, version %s", c.password, renewed, now.Version)
+			}
+		}
+	})
+}
+
+// So is one of any format that people bring along. What each is of, and where it
+// is from, is in flows/account/hashformat_test.go.
+func TestImportedHashesAreRenewed(t *testing.T) {
+	imported := []string{
+		"$argon2i$v=19$m=1024,t=2,p=2$Ga0cWw9FZ12IgD2ws0qiSA$rtIHb6yRBEZZ4d6XM7Fp1kUqFKyFq9msMHfqnPCe/Oc",
+		"$2y$05$AhbwVCvPWrDUsB9RvmQwT.YC4Trukf2md9BCcN03dN79.0EIzgcy2",
+		"bcrypt_sha256$$2b$05$q6ZuwgJIg1LrrzGNAWzTh.2gHchhP4wSwaUVVANGQm6.1Ig3A3YRy",
+		"pbkdf2_sha256$10000$lantern0lantern1lanter$Nh/YzS7PesGvFKI1aCaWi7aef2DXonnCUynIDEtkvQ0=",
+		"$pbkdf2$10000$QcjZGyMEwPi/t1aqtbb2vg$B/9RblY6fUlPAETEJfQuxEFAxAc",
+		"$pbkdf2-sha512$i=10000$bGFudGVybjBsYW50ZXJuMQ==$WJY4ox0ZsxnlNuDQDqlmPzavdPPOvNfzVTjF5MP/bUmsfC19LIUR3SYgcz3/krGSKwGlLkIINheFihD/zdnuxg==",
+		"AQAAAAIAAYagAAAAEGxhbnRlcm4wbGFudGVybjGsdSRzpNqKoeOcsy6vFbG/qYcRfeVYV1c0e2uL74KTAw==",
+		"$scrypt$ln=14,r=8,p=1$bGFudGVybjBsYW50ZXJuMQ$2EoMO9S7H/5QJDl2cb1sZ2RSUO4fa8Y157MEOUJZfoU",
+		"$5$lanternlantern$9.mZpBuc2MHQAJtJZ4HvLoRS2UUSyKab1ymVZTCrD37",
+		"$6$lanternlantern$/GiybLREHTl9oqYuycKTI3k19mbd8TiDWWGzMdfs3pgO0Da9Cr7XcL5q9d0w6Enn2fXhhS9XXNGc5B8Q5Erow1",
+		"{SSHA}rjBQO2owgxPL0FB5XnixN1yqf+wj5Bwj",
+		"{SSHA512}LnE0K8lFg1UWZgnQPxl1rKvuQ+HZ6Y1xetz4aVDyq7K3WsV2WBVqdkE0ySXYgsEXRIzndyr90FS/a1g9tVZpBBxDaC2FkLI2",
+	}
+	onBoth(t, func(r *rig) {
+		ctx := context.Background()
+		p := store.People{Store: r.Store, Hasher: &account.Hasher{}}
+		for n, hash := range imported {
+			id, err := r.AddPerson(ctx, store.NewPerson{Username: fmt.Sprint(n), Email: fmt.Sprint(n, "@example.com"), Hash: hash}, "op")
+			r.ok(err)
+			for _, c := range []struct {
+				password string
+				want     directory.Verdict
+				renewed  bool
+			}{
+				{"correct horse batterz", directory.Wrong, false},
+				{"correct horse battery", directory.OK, true},
+				{"correct horse battery", directory.OK, true}, // by the new hash
+			} {
+				got, err := p.VerifyPassword(ctx, r.charge(attempt(id)), r.entry(id), []byte(c.password))
+				if got != c.want || err != nil {
+					r.Errorf("%s, %s: %v %v", hash, c.password, got, err)
+				}
+				if now := string(r.entry(id).Handle); strings.HasPrefix(now, "$argon2id$") != c.renewed {
+					r.Errorf("%s, %s: now it is %s", hash, c.password, now)
+				}
 			}
 		}
 	})
