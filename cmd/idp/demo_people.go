@@ -5,7 +5,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
-	"errors"
 	"time"
 
 	"github.com/medximity/idp/flows/account"
@@ -15,6 +14,8 @@ import (
 
 // demoPractice is where the demo's staff work.
 const demoPractice = "riverside"
+
+var demoLocations = []string{"Riverside Main Street", "Riverside North"}
 
 // seededPerson is one of the demo's people, as the JSON line names them.
 type seededPerson struct {
@@ -74,9 +75,6 @@ func (p seededPerson) claims() map[string]any {
 	if p.npi != "" {
 		c["npi"] = p.npi
 	}
-	if p.Practice != "" {
-		c["locations"] = []string{"Riverside Main Street", "Riverside North"}
-	}
 	return c
 }
 
@@ -117,10 +115,6 @@ func seededApps(docs []clientDoc) []seededApp {
 // seedDemo adds the people and apps that are not there yet. It may run as often
 // as one likes: what a person changed meanwhile stays.
 func seedDemo(ctx context.Context, st *store.Store, ring []byte) ([]clientDoc, error) {
-	err := st.AddPractice(ctx, demoPractice, "Riverside Family Practice")
-	if err != nil && !errors.Is(err, store.ErrDuplicate) {
-		return nil, err
-	}
 	for _, p := range demoPeople() {
 		if err := addSeeded(ctx, st, ring, p); err != nil {
 			return nil, err
@@ -170,6 +164,25 @@ func demoStaff(ring []byte) []seededPerson {
 	return all
 }
 
+// arrival is the person, with their practice if it is not there yet.
+func (p seededPerson) arrival(hash string) store.Import {
+	m := store.NewMember{NewPerson: store.NewPerson{
+		ID: account.ID(p.id), Practice: account.PracticeID(p.Practice), Role: p.Role,
+		Username: p.Username, Email: p.Email, EmailVerified: true,
+		Name: p.given + " " + p.middle + " " + p.family, Locale: p.locale, Claims: p.claims(), Hash: hash,
+	}}
+	in := store.Import{Actor: "demo"}
+	if p.Practice != "" {
+		riverside := store.NewPractice{ID: demoPractice, Name: "Riverside Family Practice", MayExist: true}
+		for _, name := range demoLocations {
+			riverside.Locations = append(riverside.Locations, store.NewLocation{Name: name})
+		}
+		in.Practices, m.Locations = []store.NewPractice{riverside}, demoLocations
+	}
+	in.People = []store.NewMember{m}
+	return in
+}
+
 func addSeeded(ctx context.Context, st *store.Store, ring []byte, p seededPerson) error {
 	people := store.People{Store: st}
 	if _, err := people.Lookup(ctx, directory.ByID, p.id); err == nil {
@@ -179,12 +192,8 @@ func addSeeded(ctx context.Context, st *store.Store, ring []byte, p seededPerson
 	if err != nil {
 		return err
 	}
-	_, err = st.AddPerson(ctx, store.NewPerson{
-		ID: account.ID(p.id), Practice: account.PracticeID(p.Practice), Role: p.Role,
-		Username: p.Username, Email: p.Email, EmailVerified: true,
-		Name: p.given + " " + p.middle + " " + p.family, Locale: p.locale, Claims: p.claims(), Hash: hash,
-	}, "demo")
-	if errors.Is(err, store.ErrDuplicate) {
+	_, wrong, err := st.Import(ctx, p.arrival(hash))
+	if len(wrong) > 0 {
 		return nil // another demo on this store was quicker
 	}
 	if key := p.demoKey(ring); err == nil && key != nil {

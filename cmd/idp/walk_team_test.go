@@ -110,7 +110,7 @@ func walkTeamManages(t *testing.T, d *demo, c *chromium) {
 	c.sees("There is a problem", "a location of that name already")
 
 	c.manage(d, billing)
-	c.run(chromedp.Click("input[name^='location-']", chromedp.ByQuery))
+	c.run(chromedp.Click("input[name^='location-']:not([checked])", chromedp.ByQuery))
 	c.do("/team/locations-of")
 	c.sees("The locations are saved.")
 	c.do("/team/end-sessions")
