@@ -87,7 +87,7 @@ func TestAccountPagesAskForWhatTheyNeed(t *testing.T) {
 	h.engine.Now = func() time.Time { return h.Store.Now().Add(6 * time.Minute) }
 	for _, rt := range h.settings().Routes() {
 		method, path, _ := strings.Cut(rt.Pattern, " ")
-		public := []string{"/confirm-email", "/confirm-email/cancel", "/not-me"}
+		public := []string{"/confirm-email", "/confirm-email/cancel", "/not-me", "/ownership/cancel"}
 		if (rt.Needs == settings.Nothing) != slices.Contains(public, path) {
 			t.Errorf("%s needs %d", rt.Pattern, rt.Needs)
 		}
