@@ -66,6 +66,7 @@ func (s *Set) Mail(lang, name string, data map[string]any) (Mail, error) {
 	if err != nil {
 		return Mail{}, err
 	}
+	subject = Line(subject) // it is the title of the HTML, too, and holds names
 	l := letter{Lang: lang, Subject: subject, Data: data}
 	var plain, rich bytes.Buffer
 	if err := text.ExecuteTemplate(&plain, "_layout.txt", l); err != nil {
