@@ -124,7 +124,7 @@ const (
 // (what was agreed could not be done any more).
 const LinkUsed Reason = "link" // that each of the two was mailed
 
-// Reasons of MemberChanged.
+// Reasons of MemberChanged, beside SignedOut (everywhere).
 const (
 	RoleGiven      Reason = "role"
 	LocationsGiven Reason = "locations"

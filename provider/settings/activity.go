@@ -51,7 +51,8 @@ func what(a store.Activity) string {
 			return string(a.Kind) + "." + a.Factor
 		}
 	case account.MemberChanged:
-		if a.Reason == account.RoleGiven || a.Reason == account.LocationsGiven {
+		switch a.Reason {
+		case account.RoleGiven, account.LocationsGiven, account.SignedOut:
 			return string(a.Kind) + "." + string(a.Reason)
 		}
 	case account.Locked:

@@ -321,7 +321,7 @@ func TestActivityHasWords(t *testing.T) {
 	keys := map[string]bool{}
 	for _, k := range kinds {
 		for _, factor := range []string{"", "none", "password", "second_factor"} {
-			for _, reason := range []account.Reason{"", account.Sent, account.Replaced, account.ReuseSeen, account.BadCode, account.RoleGiven, account.LocationsGiven} {
+			for _, reason := range []account.Reason{"", account.Sent, account.Replaced, account.ReuseSeen, account.BadCode, account.RoleGiven, account.LocationsGiven, account.SignedOut} {
 				if key := what(store.Activity{Kind: k, Factor: factor, Reason: reason}); key != "" {
 					keys["activity."+key] = true
 				}
@@ -336,7 +336,7 @@ func TestActivityHasWords(t *testing.T) {
 			t.Errorf("no words for %s", key)
 		}
 	}
-	if len(keys) != len(notices)+38 {
+	if len(keys) != len(notices)+39 {
 		t.Errorf("%d keys", len(keys))
 	}
 }

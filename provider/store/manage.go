@@ -125,7 +125,8 @@ func (s *Store) ResetMemberSecond(ctx context.Context, by Acting, id account.ID)
 	return was && err == nil, err
 }
 
-// EndMemberSessions signs a member out everywhere, their apps included.
+// EndMemberSessions signs a member out everywhere, their apps included. The
+// trail says who did, also where no session was left and only tokens ended.
 func (s *Store) EndMemberSessions(ctx context.Context, by Acting, id account.ID) error {
 	return s.manage(ctx, by, id, func(t *tx, _ db.ActingRow) error {
 		if _, err := t.RaiseEpoch(ctx, string(id)); err != nil {
@@ -134,6 +135,9 @@ func (s *Store) EndMemberSessions(ctx context.Context, by Acting, id account.ID)
 			}
 			return err
 		}
+		e := by.event(account.MemberChanged, id)
+		e.Reason = account.SignedOut
+		t.tell(e)
 		if err := t.endSessions(ctx, id, account.TeamSaid); err != nil {
 			return err
 		}

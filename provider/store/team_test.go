@@ -146,6 +146,26 @@ func managesIn(actor, on account.ID, practice string) bool {
 	return false
 }
 
+// Who was signed out everywhere, and by whom, is in the trail, whether they had
+// a session left or only tokens.
+func TestSigningAMemberOutIsInTheTrail(t *testing.T) {
+	onBoth(t, func(r *rig) {
+		r.team()
+		trail := func() int {
+			return r.count("SELECT COUNT(*) FROM audit WHERE kind = 'member_changed' AND subject = 'billing-acme' AND actor = 'owner-acme' AND practice = 'acme'")
+		}
+		r.ok(r.EndMemberSessions(context.Background(), owner, "billing-acme"))
+		if n := trail(); n != 0 {
+			r.Errorf("they never tried to sign in, and the trail has %d rows", n)
+		}
+		r.charge(attempt("billing-acme"))
+		r.ok(r.EndMemberSessions(context.Background(), owner, "billing-acme"))
+		if n := trail(); n != 1 {
+			r.Errorf("%d rows of who signed them out", n)
+		}
+	})
+}
+
 // Whoever is deactivated or stopped runs no team any more, whatever session they
 // still hold.
 func TestWhoIsStoppedRunsNoTeam(t *testing.T) {
