@@ -1,0 +1,531 @@
+package provider
+
+import (
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/medximity/idp/flows/account"
+	"github.com/medximity/idp/provider/settings"
+)
+
+// ruling is what comes of a request to a page of the team.
+type ruling struct {
+	status  int
+	changes bool
+}
+
+var (
+	sees   = ruling{http.StatusOK, false}
+	takes  = ruling{http.StatusOK, true} // sees, and the trail says so
+	does   = ruling{http.StatusSeeOther, true}
+	moot   = ruling{http.StatusSeeOther, false} // nothing of theirs is called that
+	asks   = ruling{http.StatusSeeOther, false} // to sign in, or once more
+	denied = ruling{http.StatusForbidden, false}
+	absent = ruling{http.StatusNotFound, false}
+	stands = ruling{http.StatusConflict, false} // it is so already, or cannot be
+	wrong  = ruling{http.StatusUnprocessableEntity, false}
+	over   = ruling{http.StatusGone, false}
+)
+
+// law says what somebody who runs a team (for ownership: anybody) may do.
+type law func(a *member, t try) ruling
+
+func always(v ruling) law { return func(*member, try) ruling { return v } }
+
+// toMember is for what is done to a person: one of the same practice, whom the
+// role may manage, and never oneself. Everybody else is not there.
+func toMember(then law) law {
+	return func(a *member, t try) ruling {
+		if p := t.person; p == nil || p == a || p.practice != a.practice || !a.role.MayManage(p.role) {
+			return absent
+		}
+		return then(a, t)
+	}
+}
+
+func unlessGone(v ruling) law {
+	return func(_ *member, t try) ruling {
+		if t.person.gone {
+			return stands
+		}
+		return v
+	}
+}
+
+// ofOwn is for what is done to a location.
+func ofOwn(a *member, t try) ruling {
+	if t.place == "" || t.place != string(a.practice) {
+		return moot
+	}
+	return does
+}
+
+// toInvite is for what is done to an invitation: an own one, whose role one gives.
+func toInvite(a *member, t try) ruling {
+	practice, role, _ := strings.Cut(t.invite, " ")
+	switch {
+	case practice == "" || practice != string(a.practice):
+		return moot
+	case !a.role.MayGive(account.Role(role)):
+		return denied
+	}
+	return does
+}
+
+// laws are who may do what. What a role may is flows/account/role.go's to say.
+var laws = map[string]law{
+	"GET /account/team":             always(sees),
+	"GET /account/team/access":      always(sees),
+	"POST /account/team/access.csv": always(takes),
+	"GET /account/team/locations":   always(sees),
+	"GET /account/team/invites":     always(sees),
+	"GET /account/team/invite":      always(sees),
+
+	"GET /account/team/member": toMember(always(sees)),
+	"GET /account/team/confirm": toMember(func(a *member, t try) ruling {
+		if t.act == "link" || t.act == "transfer" && (a.role != account.Owner || t.person.role == account.Owner || t.person.gone) {
+			return absent
+		}
+		return sees
+	}),
+	"POST /account/team/link":         toMember(unlessGone(does)),
+	"POST /account/team/unlock":       toMember(always(does)),
+	"POST /account/team/reset-second": toMember(always(does)),
+	"POST /account/team/end-sessions": toMember(always(does)),
+	"POST /account/team/deactivate":   toMember(unlessGone(does)),
+	"POST /account/team/reactivate": toMember(func(_ *member, t try) ruling {
+		if t.person.gone {
+			return does
+		}
+		return stands
+	}),
+	"POST /account/team/role": toMember(func(a *member, t try) ruling {
+		switch {
+		case !a.role.MayGive(t.gift):
+			return denied
+		case t.person.role == t.gift:
+			return stands
+		}
+		return does
+	}),
+	"POST /account/team/locations-of": toMember(func(a *member, t try) ruling {
+		switch t.at {
+		case "":
+			return stands
+		case string(a.practice):
+			return does
+		}
+		return denied
+	}),
+	"POST /account/team/transfer": toMember(func(a *member, t try) ruling {
+		switch {
+		case a.role != account.Owner || t.person.role == account.Owner || t.person.gone:
+			return denied
+		case a.practice == "harbor": // it is offered to somebody
+			return stands
+		}
+		return does
+	}),
+
+	"POST /account/team/locations":        always(does),
+	"POST /account/team/locations/rename": ofOwn,
+	"POST /account/team/locations/remove": ofOwn,
+
+	"POST /account/team/invites/resend":   toInvite,
+	"POST /account/team/invites/withdraw": toInvite,
+	"POST /account/team/invite": func(a *member, t try) ruling {
+		if !a.role.MayGive(t.gift) {
+			return wrong
+		}
+		practice, role, _ := strings.Cut(t.invited, " ")
+		if practice == string(a.practice) && !a.role.MayGive(account.Role(role)) {
+			return denied // it would take away what somebody above them gave
+		}
+		return does
+	},
+
+	"GET /account/ownership": always(sees),
+	"POST /account/ownership/agree": func(a *member, _ try) ruling {
+		if a.name == "billing of harbor" {
+			return does
+		}
+		return moot
+	},
+	"POST /account/ownership/end": func(a *member, _ try) ruling {
+		if a.name == "billing of harbor" || a.name == "owner of harbor" {
+			return does
+		}
+		return moot
+	},
+	"GET /ownership/cancel":  always(over), // with no link
+	"POST /ownership/cancel": always(over),
+}
+
+// actor is who asks, in a browser.
+type actor struct {
+	*person
+	name       string
+	member     *member
+	out, stale bool // not signed in (any more); signed in, but not lately
+}
+
+// try is what they ask for.
+type try struct {
+	name    string
+	form    url.Values
+	person  *member // whose ID is sent
+	place   string  // of which practice's location
+	invite  string  // of which practice's and role's invitation
+	gift    account.Role
+	act     string // what is confirmed
+	at      string // of which practice the location is, where somebody is to work
+	invited string // whose pending invitation the typed address has
+}
+
+// named is a try with an ID, and the rest as an honest form has it.
+func named(name, id string) try {
+	return try{name: name, gift: account.Billing, act: "deactivate", form: url.Values{"id": {id}, "role": {"billing"}, "act": {"deactivate"},
+		"name": {"New place"}, "name-" + id: {"New name"}, "email": {"newcomer@zone.example"}, "token": {"x"}}}
+}
+
+func (t try) with(name, field, value string) try {
+	form := url.Values{}
+	for k, v := range t.form {
+		form[k] = v
+	}
+	form.Set(field, value)
+	t.name, t.form = t.name+", "+name, form
+	return t
+}
+
+// tries are all targets, for every route alike, and what else a route's form
+// can say.
+func (w *practices) tries(pattern string) []try {
+	none := named("nobody", "nobody-at-all")
+	all := []try{none, named("no ID", "")}
+	for i, s := range members {
+		t := named(s.name, s.id())
+		t.person = &members[i]
+		all = append(all, t)
+	}
+	for practice, id := range w.place {
+		t := named("location of "+practice, id)
+		t.place = practice
+		all = append(all, t)
+	}
+	for whose, id := range w.invite {
+		t := named("invitation of "+whose, id)
+		t.invite = whose
+		all = append(all, t)
+	}
+	switch pattern {
+	case "POST /account/team/role":
+		all = each(all, w.gifts)
+	case "GET /account/team/confirm":
+		all = each(all, func(t try) (more []try) {
+			for _, act := range []string{"reset-second", "transfer", "link"} {
+				m := t.with(act, "act", act)
+				m.act = act
+				more = append(more, m)
+			}
+			return more
+		})
+	case "POST /account/team/locations-of":
+		all = each(all, w.places)
+	case "POST /account/team/invite":
+		all = each(each([]try{none}, w.addresses), w.gifts)
+		all = each(all, w.places)
+	}
+	slices.SortFunc(all, func(a, b try) int { return strings.Compare(a.name, b.name) })
+	return all
+}
+
+func each(all []try, more func(try) []try) (out []try) {
+	for _, t := range all {
+		out = append(append(out, t), more(t)...)
+	}
+	return out
+}
+
+// gifts are the other roles that could be given, those above one's own too.
+func (w *practices) gifts(t try) (more []try) {
+	for _, role := range []account.Role{account.FrontDesk, account.Admin, account.Owner, account.Support, "nurse", ""} {
+		m := t.with("as "+string(role), "role", string(role))
+		m.gift = role
+		more = append(more, m)
+	}
+	return more
+}
+
+func (w *practices) places(t try) (more []try) {
+	for practice, id := range w.place {
+		m := t.with("at "+practice, "location-"+id, "yes")
+		m.at = practice
+		more = append(more, m)
+	}
+	return more
+}
+
+// addresses are those of people, of both practices, and of pending invitations.
+func (w *practices) addresses(t try) (more []try) {
+	for _, name := range []string{"desk of river", "owner of harbor", "patient"} {
+		more = append(more, t.with("to "+name, "email", memberOf(name).email()))
+	}
+	for _, practice := range []string{"river", "harbor"} {
+		for _, role := range []string{"admin", "frontdesk"} {
+			m := t.with("to who is invited as "+role+" of "+practice, "email", "invited"+role+practice+"z@zone.example")
+			m.invited = practice + " " + strings.Replace(role, "frontdesk", "front_desk", 1)
+			more = append(more, m)
+		}
+	}
+	return more
+}
+
+// cell is one request of the matrix.
+type cell struct {
+	actor        *actor
+	method, path string
+	route        *settings.Route // nil: there is none for the method
+	try          try
+}
+
+func (c cell) String() string {
+	return c.actor.name + ": " + c.method + " " + c.path + " (" + c.try.name + ")"
+}
+
+func (c cell) admitted() bool {
+	return c.route != nil && !c.actor.out && (!c.actor.stale || c.route.Needs != settings.Fresh)
+}
+
+// ruling is the rule for it.
+func (c cell) ruling() ruling {
+	switch {
+	case c.route == nil:
+		return absent
+	case c.route.Needs == settings.Nothing:
+		return laws[c.route.Pattern](c.actor.member, c.try)
+	case !c.admitted():
+		return asks
+	case strings.HasPrefix(c.path, "/account/team") && !c.actor.runs():
+		return denied
+	}
+	return laws[c.route.Pattern](c.actor.member, c.try)
+}
+
+func (a *actor) runs() bool {
+	return a.member != nil && a.member.practice != "" && a.member.role.Manages()
+}
+
+// N80: role × practice × route × method × target, of all pages of the team.
+// Who may not, changes nothing, and reads of nobody. IDP_FULL=1 tries all cells,
+// other runs some of each rule of each route (IDP_SEED takes others).
+func TestMatrixOfTeams(t *testing.T) {
+	w := newPractices(t)
+	actors := w.enter()
+	taken, idle := w.cells(actors)
+	all := len(taken) + len(idle)
+	if os.Getenv("IDP_FULL") == "" {
+		seed := uint64(80)
+		fromEnv(t, "IDP_SEED", func(n uint64) { seed = n })
+		r := rand.New(rand.NewPCG(seed, 80))
+		r.Shuffle(len(taken), func(i, j int) { taken[i], taken[j] = taken[j], taken[i] })
+		r.Shuffle(len(idle), func(i, j int) { idle[i], idle[j] = idle[j], idle[i] })
+		taken, idle = some(taken, 15), idle[:300]
+	}
+	seen := map[ruling]int{}
+	for n, c := range append(taken, idle...) {
+		seen[c.ruling()]++
+		w.judge(c)
+		if n%1000 == 999 {
+			w.restore() // drops the sign-ins that were begun
+		}
+	}
+	t.Logf("%d of %d cells, by ruling %v", len(taken)+len(idle), all, seen)
+	for _, v := range []ruling{sees, takes, does, moot, denied, absent, stands, wrong, over} {
+		if seen[v] == 0 {
+			t.Errorf("nobody ever came to %v: the matrix tries too little", v)
+		}
+	}
+}
+
+// some are so many of each that a rule of a route says.
+func some(cells []cell, most int) (out []cell) {
+	type rule struct {
+		pattern string
+		method  string
+		ruling  ruling
+	}
+	met := map[rule]int{}
+	for _, c := range cells {
+		r := rule{c.route.Pattern, c.method, c.ruling()}
+		if met[r]++; met[r] <= most {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// cells are all there are: of methods that a route takes, and of others.
+func (w *practices) cells(actors []*actor) (taken, idle []cell) {
+	w.t.Helper()
+	routes, paths := map[string]*settings.Route{}, []string{}
+	for _, rt := range w.settings().Routes() {
+		method, path, _ := strings.Cut(rt.Pattern, " ")
+		if !strings.HasPrefix(path, "/account/team") && !strings.Contains(path, "ownership") {
+			continue
+		}
+		if laws[rt.Pattern] == nil {
+			w.t.Fatalf("%s: say in laws who may", rt.Pattern)
+		}
+		routes[rt.Pattern] = &rt
+		if method == "GET" {
+			routes["HEAD "+path] = &rt
+		}
+		paths = append(paths, path)
+	}
+	if len(routes) < len(laws) {
+		w.t.Fatalf("%d routes for %d laws", len(routes), len(laws))
+	}
+	slices.Sort(paths)
+	for _, path := range slices.Compact(paths) {
+		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} {
+			rt := routes[method+" "+path]
+			pattern := ""
+			if rt != nil {
+				pattern = rt.Pattern
+			}
+			for _, t := range w.tries(pattern) {
+				for _, a := range actors {
+					c := cell{a, method, path, rt, t}
+					if rt == nil {
+						idle = append(idle, c)
+					} else {
+						taken = append(taken, c)
+					}
+				}
+			}
+		}
+	}
+	return taken, idle
+}
+
+// judge makes the request and holds what came of it against the rule.
+func (w *practices) judge(c cell) {
+	w.t.Helper()
+	want := c.ruling()
+	w.events = nil
+	a := c.actor.ask(c.method, c.path, c.try.form)
+	if a.StatusCode != want.status {
+		w.t.Errorf("%s: %d, want %d\n%s", c, a.StatusCode, want.status, a.text)
+	}
+	if to := a.Header.Get("Location"); want == asks && strings.Contains(to, "/login?flow=") == c.admitted() {
+		w.t.Errorf("%s: leads to %s", c, to)
+	}
+	w.reads(c, a)
+	tables := w.changed()
+	if want.changes != (len(tables) > 0) || want.changes != (len(w.events) > 0) {
+		w.t.Errorf("%s: changes %v, tells %v", c, tables, w.events)
+	}
+	if len(tables) > 0 {
+		w.scope(c, tables)
+		w.restore()
+	}
+	if c.admitted() && c.foreign() && !want.changes && want.status >= 300 {
+		w.alike(c, a)
+	}
+}
+
+// reads fails for every word of somebody whom the one who asks may not read
+// of, but for what they sent themselves.
+func (w *practices) reads(c cell, a answer) {
+	w.t.Helper()
+	var may []string
+	if c.admitted() && c.actor.member != nil {
+		s := c.actor.member
+		may = append(s.marks(), "Practice"+string(s.practice)+"z")
+		if c.actor.runs() {
+			may = w.marks[s.practice]
+		}
+		if strings.HasPrefix(c.path, "/account/ownership") && s.name == "billing of harbor" {
+			may = append(may, memberOf("owner of harbor").word("Name"))
+		}
+	}
+	text := a.text
+	for name, v := range a.Header {
+		text += "\n" + name + ": " + strings.Join(v, "\n")
+	}
+	for _, marks := range w.marks {
+		for _, mark := range marks {
+			if strings.Contains(text, mark) && !slices.Contains(may, mark) && !strings.Contains(c.try.form.Encode(), url.QueryEscape(mark)) {
+				w.t.Errorf("%s: reads %q", c, mark)
+			}
+		}
+	}
+}
+
+// scope fails for every row of another practice, or of anybody but the target,
+// that was changed; and for every role that was not to be given.
+func (w *practices) scope(c cell, tables []string) {
+	w.t.Helper()
+	own, target := string(c.actor.member.practice), ""
+	if c.try.person != nil {
+		target = c.try.person.id()
+	}
+	for column, want := range map[string]map[string]string{
+		own:    {"people": "practice", "locations": "practice", "invitations": "practice", "transfers": "practice", "audit": "practice", "sessions": "practice", "grants": "practice"},
+		target: {"people": "id", "guards": "subject", "sessions": "account", "grants": "account", "authenticators": "account", "resets": "subject", "people_locations": "person"},
+	} {
+		for table, name := range want {
+			if !slices.Contains(tables, table) {
+				continue
+			}
+			if rows := w.rows(table, name); len(rows) > 1 || len(rows) == 1 && rows[0] != column {
+				w.t.Errorf("%s: changes %s of %q", c, table, rows)
+			}
+		}
+	}
+	if slices.Contains(tables, "practices") {
+		w.t.Errorf("%s: changes a practice", c)
+	}
+	if target == "" {
+		return
+	}
+	want := string(c.try.person.role)
+	if c.route.Pattern == "POST /account/team/role" {
+		want = string(c.try.gift)
+	}
+	if got := w.column("SELECT role FROM main.people WHERE id = '" + target + "'"); got[0] != want {
+		w.t.Errorf("%s: makes them %q, want %q", c, got, want)
+	}
+}
+
+// foreign reports whether what is asked about belongs to others.
+func (c cell) foreign() bool {
+	own := string(c.actor.member.practice)
+	of, _, _ := strings.Cut(c.try.invite, " ")
+	return c.try.person != nil && string(c.try.person.practice) != own || c.try.place != "" && c.try.place != own || of != "" && of != own
+}
+
+// alike fails if what belongs to others is answered otherwise than what there
+// is not.
+func (w *practices) alike(c cell, got answer) {
+	w.t.Helper()
+	none := c.try.with("of nobody", "id", "nobody-at-all")
+	none.form.Del("name-" + c.try.form.Get("id"))
+	none.form.Set("name-nobody-at-all", "New name")
+	a := c.actor.ask(c.method, c.path, none.form)
+	// A page names where it is, for whoever chooses another language there.
+	text := strings.ReplaceAll(got.text, c.try.form.Get("id"), "nobody-at-all")
+	if a.StatusCode != got.StatusCode || a.text != text || a.Header.Get("Location") != got.Header.Get("Location") {
+		w.t.Errorf("%s: %d to %q, and of nobody %d to %q", c, got.StatusCode, got.Header.Get("Location"), a.StatusCode, a.Header.Get("Location"))
+	}
+	if tables := w.changed(); len(tables) > 0 {
+		w.t.Errorf("%s: of nobody changes %v", c, tables)
+		w.restore()
+	}
+}
