@@ -20,7 +20,7 @@ type shape struct {
 
 var (
 	randomParts = regexp.MustCompile(`(name="flow" value="|flow=)[A-Za-z0-9_-]{43}`)
-	times       = regexp.MustCompile(`(datetime|data-until)="[^"]*"|>[^<]*UTC[^<]*<`)
+	times       = regexp.MustCompile(`(datetime|data-until|data-left)="[^"]*"|>[^<]*UTC[^<]*<`)
 )
 
 // shapeOf does something for a name and notes all that it shows.
