@@ -2,169 +2,14 @@ package provider
 
 import (
 	"math/rand/v2"
-	"net/http"
 	"net/url"
 	"os"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/medximity/idp/flows/account"
 	"github.com/medximity/idp/provider/settings"
 )
-
-// ruling is what comes of a request to a page of the team.
-type ruling struct {
-	status  int
-	changes bool
-}
-
-var (
-	sees   = ruling{http.StatusOK, false}
-	takes  = ruling{http.StatusOK, true} // sees, and the trail says so
-	does   = ruling{http.StatusSeeOther, true}
-	moot   = ruling{http.StatusSeeOther, false} // nothing of theirs is called that
-	asks   = ruling{http.StatusSeeOther, false} // to sign in, or once more
-	denied = ruling{http.StatusForbidden, false}
-	absent = ruling{http.StatusNotFound, false}
-	stands = ruling{http.StatusConflict, false} // it is so already, or cannot be
-	wrong  = ruling{http.StatusUnprocessableEntity, false}
-	over   = ruling{http.StatusGone, false}
-)
-
-// law says what somebody who runs a team (for ownership: anybody) may do.
-type law func(a *member, t try) ruling
-
-func always(v ruling) law { return func(*member, try) ruling { return v } }
-
-// toMember is for what is done to a person: one of the same practice, whom the
-// role may manage, and never oneself. Everybody else is not there.
-func toMember(then law) law {
-	return func(a *member, t try) ruling {
-		if p := t.person; p == nil || p == a || p.practice != a.practice || !a.role.MayManage(p.role) {
-			return absent
-		}
-		return then(a, t)
-	}
-}
-
-func unlessGone(v ruling) law {
-	return func(_ *member, t try) ruling {
-		if t.person.gone {
-			return stands
-		}
-		return v
-	}
-}
-
-// ofOwn is for what is done to a location.
-func ofOwn(a *member, t try) ruling {
-	if t.place == "" || t.place != string(a.practice) {
-		return moot
-	}
-	return does
-}
-
-// toInvite is for what is done to an invitation: an own one, whose role one gives.
-func toInvite(a *member, t try) ruling {
-	practice, role, _ := strings.Cut(t.invite, " ")
-	switch {
-	case practice == "" || practice != string(a.practice):
-		return moot
-	case !a.role.MayGive(account.Role(role)):
-		return denied
-	}
-	return does
-}
-
-// laws are who may do what. What a role may is flows/account/role.go's to say.
-var laws = map[string]law{
-	"GET /account/team":             always(sees),
-	"GET /account/team/access":      always(sees),
-	"POST /account/team/access.csv": always(takes),
-	"GET /account/team/locations":   always(sees),
-	"GET /account/team/invites":     always(sees),
-	"GET /account/team/invite":      always(sees),
-
-	"GET /account/team/member": toMember(always(sees)),
-	"GET /account/team/confirm": toMember(func(a *member, t try) ruling {
-		if t.act == "link" || t.act == "transfer" && (a.role != account.Owner || t.person.role == account.Owner || t.person.gone) {
-			return absent
-		}
-		return sees
-	}),
-	"POST /account/team/link":         toMember(unlessGone(does)),
-	"POST /account/team/unlock":       toMember(always(does)),
-	"POST /account/team/reset-second": toMember(always(does)),
-	"POST /account/team/end-sessions": toMember(always(does)),
-	"POST /account/team/deactivate":   toMember(unlessGone(does)),
-	"POST /account/team/reactivate": toMember(func(_ *member, t try) ruling {
-		if t.person.gone {
-			return does
-		}
-		return stands
-	}),
-	"POST /account/team/role": toMember(func(a *member, t try) ruling {
-		switch {
-		case !a.role.MayGive(t.gift):
-			return denied
-		case t.person.role == t.gift:
-			return stands
-		}
-		return does
-	}),
-	"POST /account/team/locations-of": toMember(func(a *member, t try) ruling {
-		switch t.at {
-		case "":
-			return stands
-		case string(a.practice):
-			return does
-		}
-		return denied
-	}),
-	"POST /account/team/transfer": toMember(func(a *member, t try) ruling {
-		switch {
-		case a.role != account.Owner || t.person.role == account.Owner || t.person.gone:
-			return denied
-		case a.practice == "harbor": // it is offered to somebody
-			return stands
-		}
-		return does
-	}),
-
-	"POST /account/team/locations":        always(does),
-	"POST /account/team/locations/rename": ofOwn,
-	"POST /account/team/locations/remove": ofOwn,
-
-	"POST /account/team/invites/resend":   toInvite,
-	"POST /account/team/invites/withdraw": toInvite,
-	"POST /account/team/invite": func(a *member, t try) ruling {
-		if !a.role.MayGive(t.gift) {
-			return wrong
-		}
-		practice, role, _ := strings.Cut(t.invited, " ")
-		if practice == string(a.practice) && !a.role.MayGive(account.Role(role)) {
-			return denied // it would take away what somebody above them gave
-		}
-		return does
-	},
-
-	"GET /account/ownership": always(sees),
-	"POST /account/ownership/agree": func(a *member, _ try) ruling {
-		if a.name == "billing of harbor" {
-			return does
-		}
-		return moot
-	},
-	"POST /account/ownership/end": func(a *member, _ try) ruling {
-		if a.name == "billing of harbor" || a.name == "owner of harbor" {
-			return does
-		}
-		return moot
-	},
-	"GET /ownership/cancel":  always(over), // with no link
-	"POST /ownership/cancel": always(over),
-}
 
 // actor is who asks, in a browser.
 type actor struct {
@@ -172,118 +17,6 @@ type actor struct {
 	name       string
 	member     *member
 	out, stale bool // not signed in (any more); signed in, but not lately
-}
-
-// try is what they ask for.
-type try struct {
-	name    string
-	form    url.Values
-	person  *member // whose ID is sent
-	place   string  // of which practice's location
-	invite  string  // of which practice's and role's invitation
-	gift    account.Role
-	act     string // what is confirmed
-	at      string // of which practice the location is, where somebody is to work
-	invited string // whose pending invitation the typed address has
-}
-
-// named is a try with an ID, and the rest as an honest form has it.
-func named(name, id string) try {
-	return try{name: name, gift: account.Billing, act: "deactivate", form: url.Values{"id": {id}, "role": {"billing"}, "act": {"deactivate"},
-		"name": {"New place"}, "name-" + id: {"New name"}, "email": {"newcomer@zone.example"}, "token": {"x"}}}
-}
-
-func (t try) with(name, field, value string) try {
-	form := url.Values{}
-	for k, v := range t.form {
-		form[k] = v
-	}
-	form.Set(field, value)
-	t.name, t.form = t.name+", "+name, form
-	return t
-}
-
-// tries are all targets, for every route alike, and what else a route's form
-// can say.
-func (w *practices) tries(pattern string) []try {
-	none := named("nobody", "nobody-at-all")
-	all := []try{none, named("no ID", "")}
-	for i, s := range members {
-		t := named(s.name, s.id())
-		t.person = &members[i]
-		all = append(all, t)
-	}
-	for practice, id := range w.place {
-		t := named("location of "+practice, id)
-		t.place = practice
-		all = append(all, t)
-	}
-	for whose, id := range w.invite {
-		t := named("invitation of "+whose, id)
-		t.invite = whose
-		all = append(all, t)
-	}
-	switch pattern {
-	case "POST /account/team/role":
-		all = each(all, w.gifts)
-	case "GET /account/team/confirm":
-		all = each(all, func(t try) (more []try) {
-			for _, act := range []string{"reset-second", "transfer", "link"} {
-				m := t.with(act, "act", act)
-				m.act = act
-				more = append(more, m)
-			}
-			return more
-		})
-	case "POST /account/team/locations-of":
-		all = each(all, w.places)
-	case "POST /account/team/invite":
-		all = each(each([]try{none}, w.addresses), w.gifts)
-		all = each(all, w.places)
-	}
-	slices.SortFunc(all, func(a, b try) int { return strings.Compare(a.name, b.name) })
-	return all
-}
-
-func each(all []try, more func(try) []try) (out []try) {
-	for _, t := range all {
-		out = append(append(out, t), more(t)...)
-	}
-	return out
-}
-
-// gifts are the other roles that could be given, those above one's own too.
-func (w *practices) gifts(t try) (more []try) {
-	for _, role := range []account.Role{account.FrontDesk, account.Admin, account.Owner, account.Support, "nurse", ""} {
-		m := t.with("as "+string(role), "role", string(role))
-		m.gift = role
-		more = append(more, m)
-	}
-	return more
-}
-
-func (w *practices) places(t try) (more []try) {
-	for practice, id := range w.place {
-		m := t.with("at "+practice, "location-"+id, "yes")
-		m.at = practice
-		more = append(more, m)
-	}
-	return more
-}
-
-// addresses are those of people, of both practices, and of pending invitations.
-func (w *practices) addresses(t try) (more []try) {
-	for _, name := range []string{"desk of river", "owner of harbor", "patient"} {
-		more = append(more, t.with("to "+name, "email", memberOf(name).email()))
-	}
-	for _, practice := range []string{"river", "harbor"} {
-		for _, role := range []string{"admin", "frontdesk"} {
-			m := t.with("to who is invited as "+role+" of "+practice, "email", "invited"+role+practice+"z@zone.example")
-			m.invited = practice + " " + strings.Replace(role, "frontdesk", "front_desk", 1)
-			more = append(more, m)
-		}
-	}
-	return more
 }
 
 // cell is one request of the matrix.
@@ -325,6 +58,7 @@ func (a *actor) runs() bool {
 // Who may not, changes nothing, and reads of nobody. IDP_FULL=1 tries all cells,
 // other runs some of each rule of each route (IDP_SEED takes others).
 func TestMatrixOfTeams(t *testing.T) {
+	t.Parallel()
 	w := newPractices(t)
 	actors := w.enter()
 	taken, idle := w.cells(actors)
