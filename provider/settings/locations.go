@@ -54,33 +54,38 @@ func (s *Settings) addLocation(w http.ResponseWriter, r *http.Request, l leader)
 		return s.showLocations(w, r, l, web.LocationsPage{Name: typed},
 			[]templates.Problem{{Field: "name", Text: s.Site.Text(r, key, map[string]any{"n": account.MaxName})}})
 	}
-	return s.placed(w, r, "location_added", err)
+	return s.placed(w, r, "location_added", true, err)
 }
 
 func (s *Settings) renameLocation(w http.ResponseWriter, r *http.Request, l leader) error {
 	id := r.PostForm.Get("id")
 	typed := r.PostForm.Get("name-" + id)
 	name, err := account.NormalName(typed)
+	was := false
 	if err == nil {
-		_, err = s.Store.RenameLocation(r.Context(), l.Acting, id, name)
+		was, err = s.Store.RenameLocation(r.Context(), l.Acting, id, name)
 	}
 	if key := nameProblem(err); key != "" {
 		return s.showLocations(w, r, l, web.LocationsPage{Renaming: id, NewName: typed},
 			[]templates.Problem{{Field: "name-" + id, Text: s.Site.Text(r, key, map[string]any{"n": account.MaxName})}})
 	}
-	return s.placed(w, r, "location_renamed", err)
+	return s.placed(w, r, "location_renamed", was, err)
 }
 
 func (s *Settings) removeLocation(w http.ResponseWriter, r *http.Request, l leader) error {
-	_, err := s.Store.RemoveLocation(r.Context(), l.Acting, r.PostForm.Get("id"))
-	return s.placed(w, r, "location_removed", err)
+	was, err := s.Store.RemoveLocation(r.Context(), l.Acting, r.PostForm.Get("id"))
+	return s.placed(w, r, "location_removed", was, err)
 }
 
-func (s *Settings) placed(w http.ResponseWriter, r *http.Request, notice string, err error) error {
+// placed leads back to the list, to tell what was done, if anything was.
+func (s *Settings) placed(w http.ResponseWriter, r *http.Request, notice string, was bool, err error) error {
 	if err != nil {
 		return err
 	}
-	s.Site.SeeOther(w, r, "/account/team/locations?notice="+notice)
+	if !was {
+		notice = ""
+	}
+	s.Site.SeeOther(w, r, "/account/team/locations"+query(notice))
 	return nil
 }
 

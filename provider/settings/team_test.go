@@ -179,6 +179,8 @@ func TestLocationsPage(t *testing.T) {
 	g.shows(g.get(page), 200, "West Wing")
 	g.shows(g.post(page+"/remove", "id", id), 303, page+"?notice=location_removed")
 	g.shows(g.get(page), 200, "There are none yet")
+	g.shows(g.post(page+"/remove", "id", id), 303, page)
+	g.shows(g.post(page+"/rename", "id", id, "name-"+id, "Nowhere"), 303, page)
 }
 
 // Names that are code to somebody: inert in the list, in Manage Access, in the
