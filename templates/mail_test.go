@@ -215,7 +215,7 @@ func TestTypedTextStaysText(t *testing.T) {
 		`"><img src=x onerror=alert(1)>`, "{{.link}}", "javascript:alert(1)",
 	} {
 		data := letters()["support_request"]
-		for _, field := range []string{"name", "practice", "npi", "username", "email"} {
+		for _, field := range []string{"name", "practice", "npi", "username", "email", "happened"} {
 			data[field] = typed
 		}
 		m, err := s.Mail("en", "support_request", data)
@@ -223,7 +223,7 @@ func TestTypedTextStaysText(t *testing.T) {
 			t.Fatal(err)
 		}
 		checkMailHTML(t, m.HTML, "en")
-		if got, want := strings.Count(m.Text, "\n"), 11; got != want {
+		if got, want := strings.Count(m.Text, "\n"), 12; got != want {
 			t.Errorf("%q: %d lines, want %d:\n%s", typed, got, want, m.Text)
 		}
 		if strings.ContainsAny(m.Text, "\u202e\u2066\u2028\r") {

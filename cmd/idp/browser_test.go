@@ -24,6 +24,26 @@ type chromium struct {
 	n     int
 }
 
+// profile is a folder for one browser, whose last processes may still write to
+// it when it is gone: unlike t.TempDir's its end is tried for a while.
+func profile(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "chromium-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for n := 0; os.RemoveAll(dir) != nil; n++ {
+			if n == 100 {
+				t.Error("the browser goes on writing to its profile")
+				return
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+	})
+	return dir
+}
+
 // openChromium starts a browser with an empty profile. Screenshots go to
 // $IDP_SHOTS/<test name>, if that is set.
 func openChromium(t *testing.T, width int, scripts bool) *chromium {
@@ -34,7 +54,7 @@ func openChromium(t *testing.T, width int, scripts bool) *chromium {
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox,
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-quic", true),
-		chromedp.Flag("lang", "en"), chromedp.UserDataDir(t.TempDir()), chromedp.WSURLReadTimeout(time.Minute))
+		chromedp.Flag("lang", "en"), chromedp.UserDataDir(profile(t)), chromedp.WSURLReadTimeout(time.Minute))
 	ctx, cancel := chromedp.NewExecAllocator(t.Context(), options...)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)

@@ -41,7 +41,7 @@ const (
 
 const (
 	pollEvery   = 250 * time.Millisecond
-	clearEvery  = 30 * time.Second
+	clearEvery  = 15 * time.Second // what time alone ends: locks, and transfers
 	sweepEvery  = 10 * time.Minute
 	rotateEvery = time.Hour
 	jobFor      = time.Minute     // a job's longest run

@@ -24,10 +24,14 @@ type rig struct {
 	queries []string
 }
 
-// onBoth runs a case on an empty database of each engine.
+// onBoth runs a case on an empty database of each engine, side by side: they
+// wait for different things.
 func onBoth(t *testing.T, f func(r *rig)) {
 	for _, engine := range storetest.Engines {
-		t.Run(engine, func(t *testing.T) { f(open(t, storetest.New(t, engine))) })
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			f(open(t, storetest.New(t, engine)))
+		})
 	}
 }
 

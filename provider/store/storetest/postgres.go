@@ -19,6 +19,8 @@ import (
 	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx", to make databases with
+
+	"github.com/medximity/idp/provider/store"
 )
 
 // bin is where Debian and Ubuntu put PostgreSQL 15.
@@ -32,6 +34,9 @@ type cluster struct {
 	proc  *exec.Cmd
 	next  atomic.Int64
 	admin *sql.DB
+
+	once   sync.Once // of migrate
+	broken error     // what came of it
 }
 
 // shared is the test binary's one cluster, started by the first test that
@@ -61,18 +66,42 @@ func Main(m *testing.M) int {
 // the machine the test fails: half of what it promises would be unproven.
 func Postgres(t testing.TB) string {
 	t.Helper()
+	return postgres(t, "template1")
+}
+
+// postgres returns the URL of a new copy of a database.
+func postgres(t testing.TB, of string) string {
+	t.Helper()
 	c, err := shared()
 	if err != nil {
 		t.Fatalf("storetest: PostgreSQL did not start: %v", err)
 	}
-	return c.create(t)
+	if of == migrated {
+		if err := c.migrate(); err != nil {
+			t.Fatalf("storetest: %v", err)
+		}
+	}
+	return c.create(t, of)
 }
 
-// create makes a database that goes with the test.
-func (c *cluster) create(t testing.TB) string {
+// migrated is the database that has the schema, and nobody's rows.
+const migrated = "migrated"
+
+// migrate makes it, once.
+func (c *cluster) migrate() error {
+	c.once.Do(func() {
+		if _, c.broken = c.admin.Exec("CREATE DATABASE " + migrated); c.broken == nil {
+			c.broken = store.Migrate(context.Background(), store.Config{URL: c.url(migrated), Logger: quiet})
+		}
+	})
+	return c.broken
+}
+
+// create makes a copy of a database that goes with the test.
+func (c *cluster) create(t testing.TB, of string) string {
 	t.Helper()
 	name := fmt.Sprintf("t%d", c.next.Add(1))
-	if _, err := c.admin.Exec("CREATE DATABASE " + name); err != nil {
+	if _, err := c.admin.Exec("CREATE DATABASE " + name + " TEMPLATE " + of); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

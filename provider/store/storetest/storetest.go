@@ -10,8 +10,11 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/medximity/idp/provider/seal"
@@ -22,24 +25,63 @@ import (
 var Engines = [...]string{"sqlite", "postgres"}
 
 // New returns a Config for an empty database of the test's own, its schema in
-// place. The test opens it, as often as it needs replicas.
+// place. The test opens it, as often as it needs replicas. It is a copy of one
+// that was migrated once for the test binary: hundreds of migrations would take
+// minutes under the race detector.
 func New(t testing.TB, engine string) store.Config {
 	t.Helper()
-	c := Empty(t, engine)
-	if err := store.Migrate(context.Background(), c); err != nil {
-		t.Fatal(err)
+	c := config(t)
+	switch engine {
+	case "sqlite":
+		file, err := migratedFile()
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(t.TempDir(), "idp.db")
+		if err := os.WriteFile(path, file, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c.URL = "sqlite:" + path
+	case "postgres":
+		c.URL = postgres(t, migrated)
+	default:
+		t.Fatalf("storetest: no engine %q", engine)
 	}
 	return c
 }
 
-// Empty is New without the schema.
-func Empty(t testing.TB, engine string) store.Config {
+// migratedFile is a migrated SQLite database, as a file holds it.
+var migratedFile = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "idp-sqlite-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	path := filepath.Join(dir, "idp.db")
+	if err := store.Migrate(context.Background(), store.Config{URL: "sqlite:" + path, Logger: quiet}); err != nil {
+		return nil, err
+	}
+	if wal, err := os.Stat(path + "-wal"); err == nil && wal.Size() > 0 {
+		return nil, errors.New("storetest: not all of the migrated database is in its file")
+	}
+	return os.ReadFile(path)
+})
+
+var quiet = slog.New(slog.DiscardHandler)
+
+func config(t testing.TB) store.Config {
 	t.Helper()
 	ring, _, err := seal.NewRing()
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := store.Config{Ring: ring, Logger: slog.New(slog.DiscardHandler)}
+	return store.Config{Ring: ring, Logger: quiet}
+}
+
+// Empty is New without the schema.
+func Empty(t testing.TB, engine string) store.Config {
+	t.Helper()
+	c := config(t)
 	switch engine {
 	case "sqlite":
 		c.URL = "sqlite:" + filepath.Join(t.TempDir(), "idp.db")
