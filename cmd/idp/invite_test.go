@@ -217,8 +217,12 @@ func walkInvite(t *testing.T, d *demo, c *chromium) {
 	c.do("/invites/resend")
 	c.sees("The invitation is sent", guest)
 	link := d.invitation(guest, 2)
+	c.settings(d, "team/invite")
+	c.enter("email", "late@guest.example")
+	late := d.invitation("late@guest.example", 1)
 	c.signOut(d)
 
+	d.pass(71 * time.Hour)
 	c.open(link)
 	c.sees("Join Riverside Family Practice", "8 to 256 characters")
 	c.fill("name", "Zoë Guest")
@@ -231,6 +235,10 @@ func walkInvite(t *testing.T, d *demo, c *chromium) {
 	c.sees("You are signed in", guest)
 	c.open(link)
 	c.sees("This invitation has been used", "Sign In")
+
+	d.pass(2 * time.Hour) // 73 hours
+	c.open(late)
+	c.sees("This invitation has expired", "Ask whoever invited you")
 }
 
 // Every page and state of it, as axe sees it.
