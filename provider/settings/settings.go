@@ -1,5 +1,6 @@
 // Package settings is Account Settings: what people see and change of their own
-// account. It never judges a secret: who has to prove anew who they are is sent
+// account, and Team Members: what the Owner and the Admins of a practice do for
+// its people. It never judges a secret: who has to prove anew who they are is sent
 // to a flow, and comes back.
 package settings
 

@@ -110,7 +110,7 @@ func (s *Settings) team(w http.ResponseWriter, r *http.Request, l leader) error 
 	if err != nil {
 		return err
 	}
-	found := search(append(s.lines(r, l, team), invited...), d.Query)
+	found := s.search(r, append(s.lines(r, l, team), invited...), d.Query)
 	d.Found = len(found)
 	page, _ := strconv.Atoi(q.Get("page"))
 	page = min(max(page, 1), max(1, (len(found)+teamPage-1)/teamPage))
@@ -179,12 +179,13 @@ func dormant(m store.Member, now time.Time) bool {
 	return m.Status != store.Deactivated && m.Status != store.Stopped && now.Sub(last) >= dormantFor
 }
 
-// search returns those whose name, username or role holds all words of what was
-// asked for, whatever their case and accents.
-func search(lines []web.MemberLine, query string) []web.MemberLine {
+// search returns those whose name, username or role, as the page calls it, holds
+// all words of what was asked for, whatever their case and accents.
+func (s *Settings) search(r *http.Request, lines []web.MemberLine, query string) []web.MemberLine {
 	words := strings.Fields(folded(query))
 	return slices.DeleteFunc(lines, func(m web.MemberLine) bool {
-		text := folded(m.Name + " " + m.Username + " " + m.Role)
+		role := s.Site.Text(r, "role."+m.Role, nil) // for one that a directory made up it is the key
+		text := folded(m.Name + " " + m.Username + " " + m.Role + " " + role)
 		return slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(text, w) })
 	})
 }

@@ -44,7 +44,7 @@ func TestTeamPage(t *testing.T) {
 	if strings.Contains(a.page, "harbor") || strings.Contains(a.page, "member?id=owner-river") {
 		t.Error("somebody else's people, or oneself to manage")
 	}
-	for query, want := range map[string]string{"FRONT": "1 person", "river desk": "1 person", "Ríver": "4 people", "nobody": "0 people", "harbor": "0 people", "%": "0 people"} {
+	for query, want := range map[string]string{"FRONT": "1 person", "river desk": "1 person", "account owner": "1 person", "Ríver": "4 people", "nobody": "0 people", "harbor": "0 people", "%": "0 people"} {
 		g.shows(g.get("/account/team?q="+url.QueryEscape(query)), 200, want)
 	}
 	_, err := g.Store.Invite(t.Context(), store.Acting{Account: "owner-river", Practice: "river"}, store.Invite{Email: "zoe@guest.example", Role: account.Billing})
