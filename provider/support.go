@@ -88,9 +88,13 @@ func (p *Provider) caseStatus(w http.ResponseWriter, r *http.Request) error {
 		return p.site.Render(w, r, http.StatusNotFound, templates.Page{Name: "not_found"})
 	}
 	now := p.engine.Now()
-	page := templates.Page{Name: "case_status", Data: web.CasePage{Token: token, Reference: c.ID, State: string(c.State),
-		Opened: c.Opened, Due: c.Due, Overdue: !c.Closed() && !now.Before(c.Due), Confirmed: !c.Confirmed.IsZero(), Closed: c.Closed()}}
-	return p.site.Render(w, r, http.StatusOK, page)
+	d := web.CasePage{Token: token, Reference: c.ID, State: string(c.State), Opened: c.Opened, Due: c.Due,
+		Confirmed: !c.Confirmed.IsZero(), Closed: c.State.Closed(), Until: c.Until, Reply: c.Reply, Answered: !c.Answered.IsZero()}
+	d.Overdue = !d.Closed && !d.Answered && !now.Before(c.Due)
+	if c.Frozen && !c.State.Closed() {
+		d.State = "frozen"
+	}
+	return p.site.Render(w, r, http.StatusOK, templates.Page{Name: "case_status", Data: d})
 }
 
 // confirmCase notes that the new address is read by whoever opened the case.

@@ -55,7 +55,13 @@ const (
 
 	SupportAsked    Kind = "support_asked"    // the contact form was sent; Step is the case
 	CaseConfirmed   Kind = "case_confirmed"   // who opened it reads the new address; Step is the case
-	CaseWithdrawn   Kind = "case_withdrawn"   // by whoever opened it; Step is the case
+	CaseWithdrawn   Kind = "case_withdrawn"   // by whoever opened it; Step is the case, Took the time since it was opened
+	CaseChanged     Kind = "case_changed"     // Reason is a flows.CaseAction; Step is the case, Subject whom it is about
+	CaseWaiting     Kind = "case_waiting"     // approved: it is done a day later, if nobody stops it; Step is the case
+	CaseFrozen      Kind = "case_frozen"      // "this was not me", of whoever holds the account; Step is the case
+	CaseDone        Kind = "case_done"        // as CaseWithdrawn; Methods are the flows.Remedies
+	CaseRejected    Kind = "case_rejected"    // as CaseWithdrawn, by the desk
+	CaseRefused     Kind = "case_refused"     // an agent's act that could not be: observed, never in the trail
 	KeysRotated     Kind = "keys_rotated"     // a new signing key signs
 	ClientChanged   Kind = "client_changed"   // by an operator; Reason says how
 	PracticeChanged Kind = "practice_changed" // by an operator: what it demands of its people
@@ -156,7 +162,7 @@ type Event struct {
 	Reason   Reason
 	By       By
 	Source   Source
-	Methods  []string      // RFC 8176 names, for SignedIn
+	Methods  []string      // RFC 8176 names, for SignedIn; see CaseDone
 	Offset   int           // of an accepted code, in steps; see Match
 	Took     time.Duration // see the kinds; for SignedIn, since the last lock if there was one
 	At       time.Time

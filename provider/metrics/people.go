@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/medximity/idp/flows"
 	"github.com/medximity/idp/flows/account"
 )
 
@@ -25,11 +26,13 @@ type people struct {
 	secondChanged, secondReset *counter
 	offsets                    *counter
 	audit                      *counter
+	deskActions, deskOutcomes  *counter
+	deskTook                   *prometheus.HistogramVec
 }
 
 func newPeople(f factory) people {
 	step := label{"step", []string{"password", "totp", "backup-code"}}
-	return people{
+	p := people{
 		attempts: f.counter("login_attempts_total", "Answers to a step that judges a secret.",
 			step, label{"outcome", []string{"passed", "failed", "refused"}}),
 		failures: f.counter("login_failures_total", "Sign-ins that failed or were refused, by why.",
@@ -76,8 +79,20 @@ func newPeople(f factory) people {
 			label{"by", bys(account.ByOwner, account.BySupport)}),
 		offsets: f.counter("totp_accepted_offset_total", "Accepted codes, by how many steps their app's clock was ahead.",
 			label{"offset", []string{"-1", "0", "1"}}),
+		deskActions: f.counter("support_actions_total", "What was done to cases, or refused, by whomever.",
+			caseActions(), label{"result", []string{"done", "refused"}}),
+		deskOutcomes: f.counter("support_outcomes_total", "What came of cases. One that does two things counts for both.",
+			caseOutcomes()),
+		deskTook: f.histograms("support_case_resolution_seconds", "From a case's opening to its end, by how it ended.",
+			[]float64{900, 3600, 4 * 3600, 8 * 3600, 86400, 2 * 86400, 3 * 86400, 7 * 86400, 14 * 86400, 30 * 86400}, "outcome"),
 		audit: f.counter("audit_events_total", "Rows written to the audit trail.", label{"event", kinds()}),
 	}
+	for _, s := range flows.CaseStates {
+		if s.Closed() {
+			p.deskTook.WithLabelValues(string(s))
+		}
+	}
+	return p
 }
 
 // Observe counts an event. It is store.Config's Observe, which is called after
@@ -131,6 +146,16 @@ func (m *Metrics) Observe(e account.Event) {
 		p.secondChanged.inc("backup_codes", "removed")
 	case account.SecondReset:
 		p.secondReset.inc(string(e.By))
+	case account.CaseChanged:
+		p.deskActions.inc(string(e.Reason), "done")
+	case account.CaseRefused:
+		p.deskActions.inc(string(e.Reason), "refused")
+	case account.CaseConfirmed:
+		p.deskActions.inc(string(flows.CaseConfirm), "done")
+	case account.CaseFrozen:
+		p.deskActions.inc(string(flows.CaseFreeze), "done")
+	case account.CaseDone, account.CaseRejected, account.CaseWithdrawn:
+		p.caseClosed(e)
 	case account.SessionEnded:
 		p.sessionsEnded.inc(string(e.Reason))
 	case account.GrantRevoked:
@@ -158,11 +183,48 @@ func (p *people) signedIn(e account.Event) {
 	}
 }
 
+// caseClosed counts the end of a case.
+func (p *people) caseClosed(e account.Event) {
+	outcome, all := string(flows.CaseDone), e.Methods
+	switch e.Kind {
+	case account.CaseRejected:
+		outcome = string(flows.CaseRejected)
+		p.deskActions.inc(string(flows.CaseReject), "done")
+	case account.CaseWithdrawn:
+		outcome = string(flows.CaseWithdrawn)
+		p.deskActions.inc(string(flows.CaseWithdraw), "done")
+	}
+	if e.Kind != account.CaseDone {
+		all = []string{outcome}
+	}
+	for _, o := range all {
+		p.deskOutcomes.inc(o)
+	}
+	p.deskTook.WithLabelValues(outcome).Observe(e.Took.Seconds())
+}
+
+func caseActions() label {
+	l := label{name: "action"}
+	for _, a := range flows.CaseActions {
+		l.values = append(l.values, string(a))
+	}
+	return l
+}
+
+// caseOutcomes are the remedies, and the ends without one.
+func caseOutcomes() label {
+	l := label{"outcome", []string{string(flows.CaseRejected), string(flows.CaseWithdrawn)}}
+	for _, r := range flows.Remedies {
+		l.values = append(l.values, string(r))
+	}
+	return l
+}
+
 // audited reports whether an event has an audit row. Refusals and links that
 // nobody was sent have none, so that a flood cannot fill the trail.
 func audited(e account.Event) bool {
 	madeUp := (e.Kind == account.ResetOpened || e.Kind == account.InviteOpened) && e.Reason == account.Unknown
-	return e.Kind != account.SignInRefused && !madeUp
+	return e.Kind != account.SignInRefused && e.Kind != account.CaseRefused && !madeUp
 }
 
 func reasons(all ...account.Reason) []string {
@@ -187,7 +249,8 @@ func kinds() []string {
 		account.PasswordDisabled, account.PasswordChanged, account.ResetRequested, account.ResetOpened,
 		account.ResetCompleted, account.ResetCancelled, account.SessionEnded, account.GrantRevoked,
 		account.AccountAdded, account.AccountDisabled, account.AccountEnabled, account.SupportAsked,
-		account.CaseConfirmed, account.CaseWithdrawn,
+		account.CaseConfirmed, account.CaseWithdrawn, account.CaseChanged, account.CaseWaiting, account.CaseFrozen,
+		account.CaseDone, account.CaseRejected,
 		account.KeysRotated, account.ClientChanged, account.PracticeChanged, account.SteppedUp, account.CodeAccepted,
 		account.SecondAdded, account.SecondRemoved, account.SecondReset, account.SecondHeld, account.BackupMade,
 		account.BackupVoided, account.BackupUsed, account.EmailAsked, account.EmailChanged, account.EmailCancelled,

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/medximity/idp/flows"
 	"github.com/medximity/idp/flows/account"
 	"github.com/medximity/idp/provider/store/db"
 )
@@ -24,26 +25,18 @@ type Claims struct {
 	Happened string `json:"happened,omitempty"`
 }
 
-// CaseState is how far a case has come.
-type CaseState string
-
-// The states so far: the desk has more.
-const (
-	CaseOpen      CaseState = "open"
-	CaseWithdrawn CaseState = "withdrawn" // by whoever opened it
-)
-
 // Case is one, as whoever opened it may see it.
 type Case struct {
 	ID        string // the number that people are told
-	State     CaseState
+	State     flows.CaseState
 	Opened    time.Time
 	Due       time.Time // when an answer is promised
+	Answered  time.Time // when there was one; zero: not yet
 	Confirmed time.Time // when the new address was; zero: not yet
+	Until     time.Time // when the wait is over, of one that waits
+	Frozen    bool      // somebody who holds the account stopped it
+	Reply     string    // the desk's newest: a key of locale, after "case.reply."
 }
-
-// Closed reports whether nothing more will be done.
-func (c Case) Closed() bool { return c.State == CaseWithdrawn }
 
 // Templates of the mails that a case begins with: to the desk, and to the new
 // address.
@@ -111,50 +104,65 @@ func (s *Store) CaseByLink(ctx context.Context, hash []byte) (*Case, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store: case: %w", err)
 	}
-	return &Case{ID: r.ID, State: CaseState(r.State), Opened: at(r.OpenedAt), Due: at(r.DueAt), Confirmed: at(r.ConfirmedAt)}, nil
+	return &Case{ID: r.ID, State: flows.CaseState(r.State), Opened: at(r.OpenedAt), Due: at(r.DueAt), Answered: at(r.AnsweredAt),
+		Confirmed: at(r.ConfirmedAt), Until: at(r.WaitUntil), Frozen: r.FrozenAt > 0, Reply: r.Reply}, nil
 }
 
 // ConfirmCase notes that whoever opened the case reads the new address. It is
-// false if that was known, or the case is closed.
+// false if that was known, or is of no use any more.
 func (s *Store) ConfirmCase(ctx context.Context, hash []byte, from account.Source) (was bool, err error) {
-	return s.byLink(ctx, account.CaseConfirmed, from, func(t *tx) (string, error) {
-		return t.Queries.ConfirmCase(ctx, db.ConfirmCaseParams{TokenHash: hash, Now: t.now()})
+	return s.byLink(ctx, hash, flows.CaseConfirm, func(t *tx, h *heldCase) error {
+		if h.Confirmed {
+			return NotNow
+		}
+		h.row.ConfirmedAt = t.now()
+		t.tell(account.Event{Kind: account.CaseConfirmed, Step: h.row.ID, By: account.BySelf, Source: from})
+		return nil
 	})
 }
 
-// WithdrawCase ends a case for whoever opened it, and forgets what they said. It
-// is false if it was closed.
+// WithdrawCase ends a case for whoever opened it. It is false if it was closed.
+// What they said is forgotten, unless the desk had begun to look into it.
 func (s *Store) WithdrawCase(ctx context.Context, hash []byte, from account.Source) (was bool, err error) {
-	return s.byLink(ctx, account.CaseWithdrawn, from, func(t *tx) (string, error) {
-		return t.Queries.WithdrawCase(ctx, db.WithdrawCaseParams{TokenHash: hash, Now: t.now(), Nothing: []byte{}})
-	})
-}
-
-// byLink does one statement to the case of a link, and tells of it.
-func (s *Store) byLink(ctx context.Context, k account.Kind, from account.Source, do func(*tx) (string, error)) (was bool, err error) {
-	err = s.update(ctx, func(t *tx) error {
-		id, err := do(t)
-		if missing(err) {
+	return s.byLink(ctx, hash, flows.CaseWithdraw, func(t *tx, h *heldCase) error {
+		h.row.ClosedAt = t.now()
+		t.tell(account.Event{Kind: account.CaseWithdrawn, Subject: h.row.Person, Practice: account.PracticeID(h.row.Practice),
+			Step: h.row.ID, By: account.BySelf, Source: from, Took: t.at.Sub(at(h.row.OpenedAt))})
+		if h.row.State != string(flows.CaseOpen) {
 			return nil
 		}
-		if was = err == nil; was {
-			t.tell(account.Event{Kind: k, Step: id, By: account.BySelf, Source: from})
-		}
-		return err
+		return t.ForgetClaims(ctx, db.ForgetClaimsParams{ID: h.row.ID, Nothing: []byte{}})
 	})
-	return was && err == nil, err
 }
 
-// CaseStats counts the cases that are not closed, by state, and those of them
-// whose answer is overdue.
+// byLink does something to the case of a link, if it may be done now.
+func (s *Store) byLink(ctx context.Context, hash []byte, do flows.CaseAction, change func(*tx, *heldCase) error) (was bool, err error) {
+	id, err := s.q.CaseIDByLink(ctx, hash)
+	if missing(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("store: case: %w", err)
+	}
+	return done(s.onCase(ctx, id, func(t *tx, h *heldCase) error { return h.act(t, flows.Claimant, do, change) }))
+}
+
+// CaseStats counts the cases that are not closed, by state (those that are
+// frozen as "frozen"), and those of them whose answer is overdue.
 func (s *Store) CaseStats(ctx context.Context) (open map[string]int, overdue int, err error) {
 	rows, err := s.q.OpenCases(ctx, micros(s.Now()))
 	if err != nil {
 		return nil, 0, fmt.Errorf("store: cases: %w", err)
 	}
-	open = map[string]int{string(CaseOpen): 0}
+	open = map[string]int{"frozen": 0}
+	for _, state := range flows.CaseStates {
+		if !state.Closed() {
+			open[string(state)] = 0
+		}
+	}
 	for _, r := range rows {
-		open[r.State] = int(r.Cases)
+		open[r.State] = int(r.Cases - r.Frozen)
+		open["frozen"] += int(r.Frozen)
 		overdue += int(r.Overdue)
 	}
 	return open, overdue, nil

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/medximity/idp/flows"
 	"github.com/medximity/idp/flows/account"
 	"github.com/medximity/idp/provider/store"
 )
@@ -30,7 +31,7 @@ func TestCase(t *testing.T) {
 		id, hash := r.opened(claims)
 		c, err := r.CaseByLink(ctx, hash)
 		r.ok(err)
-		if c.ID != id || c.State != store.CaseOpen || !c.Confirmed.IsZero() || c.Closed() || c.Due.Sub(c.Opened).Round(time.Minute) != 24*time.Hour {
+		if c.ID != id || c.State != flows.CaseOpen || !c.Confirmed.IsZero() || c.State.Closed() || c.Due.Sub(c.Opened).Round(time.Minute) != 24*time.Hour {
 			r.Errorf("%+v", c)
 		}
 		var doc []byte

@@ -31,24 +31,32 @@ func (s *Store) Disavow(ctx context.Context, hash []byte, from account.Source) (
 			return err
 		}
 		was = true
-		t.tell(account.Event{Kind: account.Disavowed, Subject: subject, Source: from})
-		return t.secure(ctx, account.ID(subject), from)
+		e := account.Event{Kind: account.Disavowed, Subject: subject, Source: from}
+		t.tell(e)
+		// A case comes before a guard: see onCase.
+		if _, err := s.freezeCasesOf(ctx, t, account.ID(subject), from); err != nil {
+			return err
+		}
+		return t.secure(ctx, account.ID(subject), account.NotMe, e)
 	})
 	return was && err == nil, err
 }
 
-func (t *tx) secure(ctx context.Context, id account.ID, from account.Source) error {
+// secure leaves nothing of an account but its mailbox to come in by. The events
+// that tell of it are like e, whatever its kind.
+func (t *tx) secure(ctx context.Context, id account.ID, why account.Reason, e account.Event) error {
 	// Who never tried to sign in has no guard, and nothing proven.
 	if _, err := t.RaiseEpoch(ctx, string(id)); err != nil && !missing(err) {
 		return err
 	}
-	if err := t.endSessions(ctx, id, account.NotMe); err != nil {
+	if err := t.endSessions(ctx, id, why); err != nil {
 		return err
 	}
-	if _, err := t.endEmail(ctx, id, from); err != nil {
+	if _, err := t.endEmail(ctx, id, e.Source); err != nil {
 		return err
 	}
-	if err := t.keepPractices(ctx, id, from); err != nil {
+	e.Reason = why
+	if err := t.keepPractices(ctx, id, e); err != nil {
 		return err
 	}
 	if err := t.RestartResets(ctx, string(id)); err != nil {
@@ -56,6 +64,7 @@ func (t *tx) secure(ctx context.Context, id account.ID, from account.Source) err
 	}
 	// Whoever made the change may know it: it opens nothing, not even a page
 	// to change it on, until a link in the mailbox does.
-	t.tell(account.Event{Kind: account.PasswordDisabled, Subject: string(id), Factor: account.Password, Source: from})
+	e.Kind, e.Reason, e.Factor = account.PasswordDisabled, "", account.Password
+	t.tell(e)
 	return t.DisablePassword(ctx, string(id))
 }

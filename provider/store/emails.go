@@ -114,7 +114,7 @@ func (s *Store) ConfirmEmail(ctx context.Context, hash []byte, from account.Sour
 			wait = c.Email
 			return nil
 		}
-		done, err = s.moveEmail(ctx, t, person, c.Email, from)
+		done, err = s.moveEmail(ctx, t, person, c.Email, account.Event{Kind: account.EmailChanged, Source: from})
 		gone = !done
 		return err
 	})
@@ -127,22 +127,23 @@ func (s *Store) ConfirmEmail(ctx context.Context, hash []byte, from account.Sour
 	return done, wait, nil
 }
 
-// moveEmail gives the person their new address, unless somebody else has it by
-// now. Either way the change is over.
-func (s *Store) moveEmail(ctx context.Context, t *tx, p db.PersonRow, email string, from account.Source) (bool, error) {
+// moveEmail gives the person their new address, and tells the event, unless
+// somebody else has it by now. Either way the change is over.
+func (s *Store) moveEmail(ctx context.Context, t *tx, p db.PersonRow, email string, e account.Event) (bool, error) {
 	id := account.ID(p.ID)
 	taken, err := t.rename(ctx, p, email)
 	if err != nil {
 		return false, err
 	}
 	if taken {
-		_, err := t.endEmail(ctx, id, from)
+		_, err := t.endEmail(ctx, id, e.Source)
 		return false, err
 	}
 	if _, err := t.EndEmail(ctx, db.EndEmailParams{Account: p.ID, Now: t.now()}); err != nil {
 		return false, err
 	}
-	t.tell(account.Event{Kind: account.EmailChanged, Subject: p.ID, Practice: account.PracticeID(p.Practice), Source: from})
+	e.Subject, e.Practice = p.ID, account.PracticeID(p.Practice)
+	t.tell(e)
 	if err := s.notify(ctx, t, emailChangedMail, id, map[string]any{"new": email}); err != nil {
 		return false, err
 	}

@@ -41,7 +41,7 @@ const (
 
 const (
 	pollEvery   = 250 * time.Millisecond
-	clearEvery  = 15 * time.Second // what time alone ends: locks, and transfers
+	clearEvery  = 15 * time.Second // what time alone ends: locks, and waits of transfers and cases
 	sweepEvery  = 10 * time.Minute
 	rotateEvery = time.Hour
 	jobFor      = time.Minute     // a job's longest run
@@ -103,7 +103,7 @@ func (s *Store) workers(w Workers, chain *chainer) *river.Workers {
 	river.AddWorker(all, &mailWorker{store: s, send: w.SendMail})
 	river.AddWorker(all, &logoutWorker{log: s.Logger, tell: w.TellApp})
 	river.AddWorker(all, upkeep[clearJob](func(ctx context.Context) error {
-		return errors.Join(s.clearExpiredLocks(ctx, batch), s.lapseDevices(ctx, batch), s.transferDue(ctx))
+		return errors.Join(s.clearExpiredLocks(ctx, batch), s.lapseDevices(ctx, batch), s.transferDue(ctx), s.casesDue(ctx))
 	}))
 	river.AddWorker(all, upkeep[sweepJob](func(ctx context.Context) error {
 		return s.sweep(ctx, w.AuditFor)

@@ -48,7 +48,7 @@ func (s *Store) askReset(ctx context.Context, t *tx, a flows.ResetAsk) (made boo
 	}
 	return true, s.queueMail(ctx, t, Mail{Template: resetMail, Subject: a.Subject, Locale: a.Locale,
 		Data: map[string]any{"token": token, "cancel": cancel,
-			"minutes": int(account.LinkFor.Minutes()), "team": a.By == account.ByOwner}})
+			"minutes": int(account.LinkFor.Minutes()), "team": a.By == account.ByOwner, "support": a.By == account.BySupport}})
 }
 
 // OpenLink tells what a link is worth. What nobody ever made is counted and

@@ -23,6 +23,7 @@ const (
 	pushedFor    = time.Hour          // likewise
 	asksFor      = day                // changes of e-mail address, and "this was not me"
 	mailsFor     = 7 * day            // sent and dropped; they are blank
+	casesFor     = 365 * day          // closed; what the desk knew may be asked for
 	invitesFor   = 30 * day           // old links can say why they are old
 	deadMailsFor = 30 * day           // somebody may have them tried again
 	oldKeysFor   = 30 * day           // old tokens are recognised as hints
@@ -70,6 +71,9 @@ func (s *Store) sweep(ctx context.Context, keepAudit time.Duration) error {
 		}),
 		drain("invitations", func() (int64, error) {
 			return s.w.SweepInvitations(ctx, db.SweepInvitationsParams{Before: ago(invitesFor), Batch: batch})
+		}),
+		drain("cases", func() (int64, error) {
+			return s.w.SweepCases(ctx, db.SweepCasesParams{Before: ago(casesFor), Batch: batch})
 		}),
 		drain("assertions", func() (int64, error) {
 			return s.w.SweepAssertions(ctx, db.SweepAssertionsParams{Before: ago(assertsFor), Batch: batch})

@@ -144,12 +144,13 @@ func (s *Store) CancelTransfer(ctx context.Context, hash []byte, from account.So
 	return was && err == nil, err
 }
 
-// keepPractices ends the transfers of somebody whose account was in other hands.
-func (t *tx) keepPractices(ctx context.Context, id account.ID, from account.Source) error {
+// keepPractices ends the transfers of somebody whose account was in other hands,
+// with events like e.
+func (t *tx) keepPractices(ctx context.Context, id account.ID, e account.Event) error {
 	ended, err := t.DropTransfersOf(ctx, string(id))
 	for _, r := range ended {
-		t.tell(account.Event{Kind: account.OwnershipKept, Subject: r.Heir, Practice: account.PracticeID(r.Practice),
-			Reason: account.NotMe, Source: from})
+		e.Kind, e.Subject, e.Practice = account.OwnershipKept, r.Heir, account.PracticeID(r.Practice)
+		t.tell(e)
 	}
 	return err
 }

@@ -49,11 +49,14 @@ type SupportSentPage struct {
 type CasePage struct {
 	Token     string
 	Reference string
-	State     string // "open", "withdrawn": a key of locale, after "case.state."
+	State     string // a flows.CaseState, or "frozen": a key of locale, after "case.state."
 	Opened    time.Time
 	Due       time.Time
+	Answered  bool
 	Overdue   bool
-	Confirmed bool // the new address is theirs
+	Until     time.Time // when the wait of one that waits is over
+	Reply     string    // what Support answered: a key of locale, after "case.reply."; or ""
+	Confirmed bool      // the new address is theirs
 	Closed    bool
 }
 

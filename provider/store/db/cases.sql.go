@@ -10,7 +10,8 @@ import (
 )
 
 const caseByLink = `-- name: CaseByLink :one
-SELECT id, state, opened_at, due_at, confirmed_at, closed_at FROM cases WHERE token_hash = $1
+SELECT id, state, opened_at, due_at, confirmed_at, closed_at, answered_at, wait_until, frozen_at, reply
+FROM cases WHERE token_hash = $1
 `
 
 type CaseByLinkRow struct {
@@ -20,6 +21,10 @@ type CaseByLinkRow struct {
 	DueAt       int64
 	ConfirmedAt int64
 	ClosedAt    int64
+	AnsweredAt  int64
+	WaitUntil   int64
+	FrozenAt    int64
+	Reply       string
 }
 
 func (q *Queries) CaseByLink(ctx context.Context, tokenHash []byte) (CaseByLinkRow, error) {
@@ -32,6 +37,10 @@ func (q *Queries) CaseByLink(ctx context.Context, tokenHash []byte) (CaseByLinkR
 		&i.DueAt,
 		&i.ConfirmedAt,
 		&i.ClosedAt,
+		&i.AnsweredAt,
+		&i.WaitUntil,
+		&i.FrozenAt,
+		&i.Reply,
 	)
 	return i, err
 }
@@ -51,25 +60,6 @@ func (q *Queries) CasesSince(ctx context.Context, arg CasesSinceParams) (int64, 
 	var count int64
 	err := row.Scan(&count)
 	return count, err
-}
-
-const confirmCase = `-- name: ConfirmCase :one
-UPDATE cases SET confirmed_at = $1
-WHERE token_hash = $2 AND confirmed_at = 0 AND closed_at = 0
-RETURNING id
-`
-
-type ConfirmCaseParams struct {
-	Now       int64
-	TokenHash []byte
-}
-
-// No row: it is confirmed, or closed.
-func (q *Queries) ConfirmCase(ctx context.Context, arg ConfirmCaseParams) (string, error) {
-	row := q.db.QueryRowContext(ctx, confirmCase, arg.Now, arg.TokenHash)
-	var id string
-	err := row.Scan(&id)
-	return id, err
 }
 
 const openCase = `-- name: OpenCase :exec
@@ -103,7 +93,9 @@ func (q *Queries) OpenCase(ctx context.Context, arg OpenCaseParams) error {
 }
 
 const openCases = `-- name: OpenCases :many
-SELECT state, COUNT(*) AS cases, CAST(COALESCE(SUM(CASE WHEN due_at <= $1 THEN 1 ELSE 0 END), 0) AS BIGINT) AS overdue
+SELECT state, COUNT(*) AS cases,
+	CAST(COALESCE(SUM(CASE WHEN due_at <= $1 AND answered_at = 0 THEN 1 ELSE 0 END), 0) AS BIGINT) AS overdue,
+	CAST(COALESCE(SUM(CASE WHEN frozen_at > 0 THEN 1 ELSE 0 END), 0) AS BIGINT) AS frozen
 FROM cases WHERE closed_at = 0 GROUP BY state
 `
 
@@ -111,6 +103,7 @@ type OpenCasesRow struct {
 	State   string
 	Cases   int64
 	Overdue int64
+	Frozen  int64
 }
 
 // How many are open, and how many of them overdue, for the metrics.
@@ -123,7 +116,12 @@ func (q *Queries) OpenCases(ctx context.Context, now int64) ([]OpenCasesRow, err
 	var items []OpenCasesRow
 	for rows.Next() {
 		var i OpenCasesRow
-		if err := rows.Scan(&i.State, &i.Cases, &i.Overdue); err != nil {
+		if err := rows.Scan(
+			&i.State,
+			&i.Cases,
+			&i.Overdue,
+			&i.Frozen,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -135,24 +133,4 @@ func (q *Queries) OpenCases(ctx context.Context, now int64) ([]OpenCasesRow, err
 		return nil, err
 	}
 	return items, nil
-}
-
-const withdrawCase = `-- name: WithdrawCase :one
-UPDATE cases SET state = 'withdrawn', closed_at = $1, claims = $2, npi_hash = NULL
-WHERE token_hash = $3 AND closed_at = 0
-RETURNING id
-`
-
-type WithdrawCaseParams struct {
-	Now       int64
-	Nothing   []byte
-	TokenHash []byte
-}
-
-// What was said is forgotten with it.
-func (q *Queries) WithdrawCase(ctx context.Context, arg WithdrawCaseParams) (string, error) {
-	row := q.db.QueryRowContext(ctx, withdrawCase, arg.Now, arg.Nothing, arg.TokenHash)
-	var id string
-	err := row.Scan(&id)
-	return id, err
 }

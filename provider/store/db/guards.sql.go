@@ -168,6 +168,21 @@ func (q *Queries) DropShadows(ctx context.Context, arg DropShadowsParams) (int64
 	return result.RowsAffected()
 }
 
+const ensureGuard = `-- name: EnsureGuard :exec
+INSERT INTO guards (subject, touched_at) VALUES ($1, $2) ON CONFLICT (subject) DO NOTHING
+`
+
+type EnsureGuardParams struct {
+	Subject string
+	Now     int64
+}
+
+// Of somebody who may never have tried to sign in.
+func (q *Queries) EnsureGuard(ctx context.Context, arg EnsureGuardParams) error {
+	_, err := q.db.ExecContext(ctx, ensureGuard, arg.Subject, arg.Now)
+	return err
+}
+
 const expiredLocks = `-- name: ExpiredLocks :many
 SELECT subject FROM guards
 WHERE locked_until > 0 AND locked_until <= $1

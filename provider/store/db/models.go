@@ -70,6 +70,47 @@ type Case struct {
 	DueAt       int64
 	ConfirmedAt int64
 	ClosedAt    int64
+	Person      string
+	Practice    string
+	Remedies    string
+	Agent       string
+	Round       int64
+	FrozenAt    int64
+	Strict      bool
+	WaitUntil   int64
+	AnsweredAt  int64
+	Reply       string
+}
+
+type CaseApproval struct {
+	CaseID string
+	Round  int64
+	Agent  string
+	At     int64
+}
+
+type CaseCheck struct {
+	CaseID string
+	Item   string
+	Agent  string
+	At     int64
+}
+
+type CaseLink struct {
+	Hash    []byte
+	CaseID  string
+	Round   int64
+	Release bool
+}
+
+type CaseLog struct {
+	ID     string
+	CaseID string
+	At     int64
+	Actor  string
+	Action string
+	Item   string
+	Text   []byte
 }
 
 type Client struct {

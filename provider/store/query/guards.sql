@@ -212,6 +212,10 @@ ON CONFLICT (subject) DO UPDATE SET
 	touched_at = excluded.touched_at
 RETURNING epoch;
 
+-- name: EnsureGuard :exec
+-- Of somebody who may never have tried to sign in.
+INSERT INTO guards (subject, touched_at) VALUES (@subject, @now) ON CONFLICT (subject) DO NOTHING;
+
 -- name: DisablePassword :exec
 -- Until a reset, as after the hundredth wrong one.
 UPDATE guards SET password_wrong = 100 WHERE subject = @subject;
