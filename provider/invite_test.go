@@ -316,6 +316,9 @@ func TestNoTokenServesAnotherPurpose(t *testing.T) {
 			continue
 		}
 		tokens[m.Template] = m.Data["token"].(string)
+		if m.Template == "case_opened" {
+			tokens["case_notice"] = h.caseLink(m.Data["reference"].(string))
+		}
 		if c, ok := m.Data["cancel"].(string); ok {
 			tokens["email_cancel"] = c
 		}
@@ -324,7 +327,8 @@ func TestNoTokenServesAnotherPurpose(t *testing.T) {
 	tokens["session"] = b.cookie("session")
 	places := map[string]string{"/reset-password": "reset", "/reset-password/cancel": "cancel", "/not-me": "not_me", "/invite": "invite",
 		"/confirm-email": "email_confirm_old email_confirm_new", "/confirm-email/cancel": "email_cancel",
-		"/ownership/cancel": "", "/contact-support/case": "case_opened"}
+		"/ownership/cancel": "", "/contact-support/case": "case_opened",
+		"/contact-support/stop": "case_notice", "/contact-support/release": "case_notice"}
 	sends := map[string]string{"/contact-support/case": "/contact-support/case/confirm"} // where its form goes
 	// A look at the e-mail change shows the page of any of its three links, and changes nothing.
 	shows := map[string]string{"/confirm-email": "email_cancel", "/confirm-email/cancel": "email_confirm_old email_confirm_new"}
@@ -356,11 +360,20 @@ func TestNoTokenServesAnotherPurpose(t *testing.T) {
 		}
 	}
 	for _, path := range []string{"/invite?token=" + tokens["invite"], open, cancel, "/confirm-email?token=" + tokens["email_confirm_new"],
-		"/confirm-email/cancel?token=" + tokens["email_cancel"], "/not-me?token=" + tokens["not_me"]} {
+		"/confirm-email/cancel?token=" + tokens["email_cancel"], "/not-me?token=" + tokens["not_me"],
+		"/contact-support/stop?token=" + tokens["case_notice"]} {
 		if a := h.browser().get(path); a.StatusCode != http.StatusOK {
 			t.Errorf("%.25s is no longer good: %d", path, a.StatusCode)
 		}
 	}
+}
+
+// caseLink makes a link by which the address on file stops a case.
+func (h *house) caseLink(id string) string {
+	h.t.Helper()
+	token := account.NewSecret()
+	h.inDB("INSERT INTO case_links (hash, case_id, round, release) VALUES (?, ?, 0, 1)", account.HashSecret(token), id)
+	return token
 }
 
 // disavowal makes a "this was not me" link.

@@ -130,6 +130,8 @@ func (w *practices) furnish(practice string) {
 func (w *practices) enter() []*actor {
 	w.t.Helper()
 	all := []*actor{{name: "nobody", person: w.still(), out: true}}
+	// An agent would have to set a second factor up first.
+	w.inDB(`UPDATE people SET role = 'agent to be' WHERE role = 'support'`)
 	for _, s := range members {
 		switch s.name {
 		case "former desk of river":
@@ -145,6 +147,7 @@ func (w *practices) enter() []*actor {
 	stale := &actor{name: "owner of river, yesterday's proofs", person: w.still(), member: memberOf("owner of river"), stale: true}
 	w.inDB(`UPDATE sessions SET auth_time = 1`)
 	stale.signIn(stale.get("/login"), stale.member.email(), rightPassword)
+	w.inDB(`UPDATE people SET role = 'support' WHERE role = 'agent to be'`)
 	now := w.Store.Now().UnixMicro()
 	w.inDB(`UPDATE sessions SET auth_time = CASE WHEN auth_time = 1 THEN $1 ELSE 1 END`, now)
 	for _, name := range []string{"former owner of river", "former desk of river"} {

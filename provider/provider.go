@@ -46,8 +46,9 @@ type Config struct {
 	// KnownDevices have tries of their own: a browser in which somebody completed
 	// a sign-in is not stopped by the lock that strangers made.
 	KnownDevices bool
-	// Desk is when Support works.
-	Desk account.Calendar
+	// Desk is when Support works, and DeskNetworks are from where; none: from anywhere.
+	Desk         account.Calendar
+	DeskNetworks []netip.Prefix
 	// AuditFor is how long audit rows are kept; 0: store.Workers.AuditFor's default.
 	AuditFor time.Duration
 	// Outgoing names hosts, addresses and networks that apps' URIs may lead us to

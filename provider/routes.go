@@ -36,6 +36,9 @@ func (p *Provider) routes() http.Handler {
 	page("GET /contact-support/case", p.caseStatus)
 	page("POST /contact-support/case/confirm", p.confirmCase)
 	page("POST /contact-support/case/withdraw", p.withdrawCase)
+	page("GET /contact-support/stop", p.caseNotice)
+	page("POST /contact-support/stop", p.stopCase)
+	page("POST /contact-support/release", p.releaseCase)
 	page("GET /logout", p.logout)
 	page("POST /logout", p.loggedOut)
 	page("GET /end-session", p.endSession)
@@ -47,6 +50,10 @@ func (p *Provider) routes() http.Handler {
 
 	for _, rt := range p.settings().Routes() {
 		page(rt.Pattern, p.admit(rt))
+	}
+
+	for _, rt := range p.desk().Routes() {
+		page(rt.Pattern, p.atDesk(rt))
 	}
 
 	page("GET /authorize", p.atDoor(p.authorize))

@@ -50,6 +50,10 @@ func letters() map[string]map[string]any {
 		"invited_known":     links(map[string]any{"practice": "Riverside"}),
 		"support_request": links(map[string]any{"reference": "AB12CD34", "name": "Grace", "practice": "Riverside",
 			"npi": "", "username": "grace", "email": "grace@new.example", "happened": "Lost my phone."}),
+		"case_notice": links(map[string]any{"reference": "AB12CD34", "link": origin + "/contact-support/stop?token=abc-_9", "remedies": []any{"email", "second"},
+			"own": true, "hours": float64(24), "name": "Grace Okafor", "practice": "Riverside"}),
+		"case_reply":  links(map[string]any{"reference": "AB12CD34", "reply": "identity"}),
+		"case_done":   links(map[string]any{"reference": "AB12CD34", "remedies": []any{"unlock"}, "not_me_link": notMe["not_me_link"]}),
 		"case_opened": links(map[string]any{"reference": "AB12CD34", "link": origin + "/contact-support/case?token=abc-_8"}),
 	}
 }

@@ -189,7 +189,7 @@ func (c check) nothingInline() {
 // problems stand in the summary, first in main, and beside their controls.
 func (c check) problems(problems []Problem) {
 	marked := 0
-	for _, n := range c.all("input") {
+	for _, n := range slices.Concat(c.all("input"), c.all("select"), c.all("textarea")) {
 		if attr(n, "aria-invalid") == "true" {
 			marked++
 			if !strings.Contains(attr(n, "aria-describedby"), attr(n, "id")+"-wrong") {

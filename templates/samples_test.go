@@ -1,6 +1,9 @@
 package templates
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 var noon = time.Date(2026, time.November, 25, 12, 0, 0, 0, time.UTC)
 
@@ -46,9 +49,11 @@ func samples() []sample {
 	type token struct{ Token string }
 	type form struct{ Name, Practice, NPI, Username, Email, Happened string }
 	type caseStatus struct {
-		Token, Reference, State    string
-		Opened, Due                time.Time
-		Overdue, Confirmed, Closed bool
+		Token, Reference, State              string
+		Opened, Due                          time.Time
+		Answered, Overdue, Confirmed, Closed bool
+		Until                                time.Time
+		Reply                                string
 	}
 	type due struct {
 		Reference string
@@ -83,7 +88,7 @@ func samples() []sample {
 		Frames []frame
 		To     string
 	}
-	return append(append(settingsSamples(wrong), teamSamples(wrong)...), []sample{
+	return append(slices.Concat(settingsSamples(wrong), teamSamples(wrong), deskSamples(wrong)), []sample{
 		{"", Page{Name: "consent", App: "Harbor Law", Data: consent{"grace", "files.harbor.example", all, "r1"}}},
 		{"first visit", Page{Name: "login", Step: "identify", Flow: "f1", App: "Chart", Data: signIn{App: "Chart"}}},
 		{"after saving a password", Page{Name: "login", Step: "identify", Flow: "f1", Notice: "Saved.", Data: signIn{}}},
@@ -122,6 +127,8 @@ func samples() []sample {
 		{"", Page{Name: "support", Flow: "f1", Data: form{}}},
 		{"", Page{Name: "case_status", Data: caseStatus{Token: "t1", Reference: "AB12CD34", State: "open", Opened: noon, Due: noon}}},
 		{"overdue", Page{Name: "case_status", Data: caseStatus{Token: "t1", Reference: "AB12CD34", State: "open", Opened: noon, Due: noon, Overdue: true, Confirmed: true}}},
+		{"waiting", Page{Name: "case_status", Data: caseStatus{Token: "t1", Reference: "AB12CD34", State: "waiting", Opened: noon, Due: noon, Until: noon,
+			Answered: true, Confirmed: true, Reply: "identity"}}},
 		{"withdrawn", Page{Name: "case_status", Data: caseStatus{Token: "t1", Reference: "AB12CD34", State: "withdrawn", Opened: noon, Closed: true}}},
 		{"refused", Page{Name: "support", Problems: wrong("name", "practice", "npi", "username", "email"),
 			Data: form{"Grace", "Riverside", "123", "grace", "grace", "Lost my phone."}}},

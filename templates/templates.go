@@ -52,6 +52,7 @@ type Page struct {
 	Notice   string    // what has just been done
 	Outdated bool      // the browser is Internet Explorer
 	Team     bool      // the person runs the team of their practice
+	Case     bool      // Support is about to do something to the person's account
 
 	Data any // the page's own struct, declared beside its handler or step
 }

@@ -43,6 +43,8 @@ func (c *Config) check() error {
 	p.add("proxies", err)
 	_, err = prefixes(c.LimitsExempt)
 	p.add("limits.exempt", err)
+	_, err = prefixes(c.SupportNetworks)
+	p.add("support.networks", err)
 	p.add("outgoing.allow", outgoing.Check(c.OutgoingAllow))
 	_, err = c.deskZone()
 	p.add("support.time_zone", err)

@@ -81,6 +81,9 @@ type Config struct {
 	// America/New_York). Due times follow from them. Default UTC, and none.
 	SupportTimeZone string   `koanf:"support.time_zone"`
 	SupportHolidays []string `koanf:"support.holidays"`
+	// SupportNetworks are those (CIDR or address) from which agents reach the desk
+	// at /support; none: from anywhere. To others it is not there.
+	SupportNetworks []string `koanf:"support.networks"`
 
 	// SessionIdle and SessionAbsolute end a session that is unseen for so
 	// long, or is so old. Default 1h (most: 1h) and 12h (most: 24h).

@@ -73,12 +73,13 @@ func (h *house) build(ctx context.Context, c *Config, issuer *url.URL) error {
 	}
 	proxies, _ := prefixes(c.Proxies) // checked already
 	exempt, _ := prefixes(c.LimitsExempt)
+	deskNetworks, _ := prefixes(c.SupportNetworks)
 	h.provider, err = provider.New(ctx, provider.Config{
 		Issuer: issuer, Store: h.store, Directory: people, Keys: signing, Hasher: hasher,
 		Metrics: m, Mail: sender, Templates: texts, Logger: h.log,
 		Rules:   account.PasswordRules{Min: c.PasswordMin, Known: known},
 		Require: account.Requirement{Everyone: c.SecondFactorEveryone, Roles: c.SecondFactorRoles},
-		Proxies: proxies, Exempt: exempt, KnownDevices: c.LockoutKnownDevice,
+		Proxies: proxies, Exempt: exempt, DeskNetworks: deskNetworks, KnownDevices: c.LockoutKnownDevice,
 		AuditFor: c.AuditKeep, Desk: c.desk(), Outgoing: c.OutgoingAllow, Idle: c.SessionIdle, Absolute: c.SessionAbsolute,
 		From: c.MailFrom,
 	})

@@ -15,7 +15,7 @@ const allowed = `
 cmd/idp                  *
 provider                 flows flows/ provider/ templates
 provider/settings        flows flows/account flows/directory provider/store provider/web templates
-provider/support         flows flows/account flows/directory provider/store provider/web
+provider/support         flows flows/account flows/directory provider/store provider/web templates
 provider/web             flows flows/account flows/directory provider/store templates
 provider/mail            flows/account flows/directory provider/seal provider/store templates
 provider/keys            provider/seal provider/store
@@ -56,7 +56,7 @@ github.com/knadh/                 cmd/idp
 github.com/emersion/              cmd/idp
 github.com/coreos/go-oidc         cmd/idp
 github.com/zitadel/               cmd/idp
-net/http                          provider provider/settings provider/web provider/metrics provider/outgoing cmd/idp
+net/http                          provider provider/settings provider/support provider/web provider/metrics provider/outgoing cmd/idp
 `
 
 func TestImports(t *testing.T) {

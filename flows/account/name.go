@@ -2,6 +2,7 @@ package account
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -49,4 +50,25 @@ func unseen(r rune) bool {
 	const nonJoiner, joiner = '\u200c', '\u200d'
 	return r != joiner && r != nonJoiner &&
 		(unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Co, unicode.Zl, unicode.Zp) || r == utf8.RuneError)
+}
+
+// Folded is a text as people compare names: without case and accents.
+func Folded(text string) string {
+	return strings.ToLower(strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Mn, r) {
+			return -1
+		}
+		return r
+	}, norm.NFKD.String(text)))
+}
+
+// SameName reports whether two names have the same words, in whatever order, case
+// and accents, and with whatever stands between them.
+func SameName(a, b string) bool {
+	words := func(name string) []string {
+		w := strings.FieldsFunc(Folded(name), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsNumber(r) })
+		slices.Sort(w)
+		return w
+	}
+	return slices.Equal(words(a), words(b))
 }

@@ -382,7 +382,7 @@ func TestNoOtherMailGoesToATypedAddress(t *testing.T) {
 		m := store.Mail{Template: strings.TrimSuffix(filepath.Base(name), ".txt"), Subject: "grace",
 			Data: map[string]any{"to": "eve@evil.example"}}
 		want := map[string]string{"email_confirm_new": "eve@evil.example", "email_changed": "eve@evil.example",
-			"invite": "eve@evil.example", "case_opened": "eve@evil.example", supportRequest: "desk@id.example"}[m.Template]
+			"invite": "eve@evil.example", "case_opened": "eve@evil.example", "case_reply": "eve@evil.example", supportRequest: "desk@id.example"}[m.Template]
 		if want == "" {
 			want = "grace@riverside.example"
 		}

@@ -33,6 +33,8 @@ const transferAgreed = "transfer_agreed"
 const (
 	invite       = "invite"
 	caseOpened   = "case_opened"
+	caseReply    = "case_reply"
+	caseNotice   = "case_notice"
 	invitedKnown = "invited_known"
 )
 
@@ -59,7 +61,7 @@ func (s *Sender) recipient(ctx context.Context, m store.Mail) (address, string, 
 		}
 		return s.support, s.config.Templates.Match(), nil
 	}
-	if m.Template == invite || m.Template == caseOpened { // they are in no directory, or not by this address
+	if m.Template == invite || m.Template == caseOpened || m.Template == caseReply { // they are in no directory, or not by this address
 		to, _ := m.Data["to"].(string)
 		a, err := recipientOf(to)
 		return a, s.config.Templates.Match(m.Locale), err
@@ -125,6 +127,8 @@ func (s *Sender) data(m store.Mail) map[string]any {
 		path = "/invite"
 	case caseOpened:
 		path = "/contact-support/case"
+	case caseNotice:
+		path = "/contact-support/stop"
 	}
 	for secret, link := range map[string]struct{ name, path string }{
 		"token":  {"link", path},

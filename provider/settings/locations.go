@@ -13,7 +13,7 @@ import (
 )
 
 func byName(a, b store.Location) int {
-	return strings.Compare(folded(a.Name)+a.ID, folded(b.Name)+b.ID)
+	return strings.Compare(account.Folded(a.Name)+a.ID, account.Folded(b.Name)+b.ID)
 }
 
 // ticked are the locations that a form's boxes "location-ID" say.

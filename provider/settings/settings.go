@@ -45,7 +45,7 @@ const (
 // need leads back to a page from which it can be sent once more.
 func (s *Settings) Routes() []Route {
 	const security, sessions, email = "/account/security", "/account/sessions", "/account/email"
-	return slices.Concat(s.teamRoutes(), s.inviteRoutes(), s.ownershipRoutes(), []Route{
+	return slices.Concat(s.teamRoutes(), s.inviteRoutes(), s.ownershipRoutes(), s.caseRoutes(), []Route{
 		{"GET /account", SignedIn, "", s.front},
 		{"GET /account/security", SignedIn, "", s.security},
 		{"POST /account/security/password", SignedIn, security, s.changePassword},
@@ -141,9 +141,14 @@ func (s *Settings) person(r *http.Request, sess *store.Session) (*directory.Entr
 	return p, err
 }
 
-// render shows a page of Account Settings, and leads to the team those who run one.
+// render shows a page of Account Settings. It leads to the team those who run one,
+// and tells of a case that waits.
 func (s *Settings) render(w http.ResponseWriter, r *http.Request, p *directory.Entry, status int, page templates.Page) error {
 	page.Team = s.runsTeam(p)
+	var err error
+	if page.Case, err = s.Store.CaseWaits(r.Context(), p.ID); err != nil {
+		return err
+	}
 	return s.Site.Render(w, r, status, page)
 }
 

@@ -309,7 +309,8 @@ var kinds = []account.Kind{account.SignedIn, account.SteppedUp, account.SignInFa
 	account.EmailChanged, account.EmailCancelled, account.Disavowed, account.LanguageChanged, account.ConsentGiven,
 	account.ConsentWithdrawn, account.SessionEnded,
 	account.GrantRevoked, account.AccountAdded, account.AccountDisabled, account.AccountEnabled, account.SupportAsked,
-	account.CaseConfirmed, account.CaseWithdrawn,
+	account.CaseConfirmed, account.CaseWithdrawn, account.CaseChanged, account.CaseWaiting, account.CaseFrozen,
+	account.CaseDone, account.CaseRejected, account.CaseRefused,
 	account.KeysRotated, account.ClientChanged, account.PracticeChanged,
 	account.MemberChanged, account.LocationChanged, account.AccessReviewed, account.OwnershipOffered, account.OwnershipAgreed,
 	account.OwnershipKept, account.OwnershipTransferred,
@@ -322,8 +323,8 @@ func TestActivityHasWords(t *testing.T) {
 	for _, k := range kinds {
 		for _, factor := range []string{"", "none", "password", "second_factor"} {
 			for _, reason := range []account.Reason{"", account.Sent, account.Replaced, account.ReuseSeen, account.BadCode, account.RoleGiven, account.LocationsGiven, account.SignedOut} {
-				if key := what(store.Activity{Kind: k, Factor: factor, Reason: reason}); key != "" {
-					keys["activity."+key] = true
+				if line, ok := web.ActivityLineOf(store.Activity{Kind: k, Factor: factor, Reason: reason}); ok {
+					keys["activity."+line.What] = true
 				}
 			}
 		}
@@ -336,7 +337,7 @@ func TestActivityHasWords(t *testing.T) {
 			t.Errorf("no words for %s", key)
 		}
 	}
-	if len(keys) != len(notices)+39 {
+	if len(keys) != len(notices)+42 {
 		t.Errorf("%d keys", len(keys))
 	}
 }

@@ -7,11 +7,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"golang.org/x/text/collate"
 	"golang.org/x/text/language"
-	"golang.org/x/text/unicode/norm"
 
 	"github.com/medximity/idp/flows/account"
 	"github.com/medximity/idp/flows/directory"
@@ -182,19 +180,10 @@ func dormant(m store.Member, now time.Time) bool {
 // search returns those whose name, username or role, as the page calls it, holds
 // all words of what was asked for, whatever their case and accents.
 func (s *Settings) search(r *http.Request, lines []web.MemberLine, query string) []web.MemberLine {
-	words := strings.Fields(folded(query))
+	words := strings.Fields(account.Folded(query))
 	return slices.DeleteFunc(lines, func(m web.MemberLine) bool {
 		role := s.Site.Text(r, "role."+m.Role, nil) // for one that a directory made up it is the key
-		text := folded(m.Name + " " + m.Username + " " + m.Role + " " + role)
+		text := account.Folded(m.Name + " " + m.Username + " " + m.Role + " " + role)
 		return slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(text, w) })
 	})
-}
-
-func folded(s string) string {
-	return strings.ToLower(strings.Map(func(r rune) rune {
-		if unicode.Is(unicode.Mn, r) {
-			return -1
-		}
-		return r
-	}, norm.NFKD.String(s)))
 }

@@ -92,6 +92,15 @@ func (s *Store) NoticeOf(ctx context.Context, id account.ID) (*CaseNotice, error
 	return s.notice(ctx, caseID, true)
 }
 
+// CaseWaits reports whether a case about an account waits.
+func (s *Store) CaseWaits(ctx context.Context, id account.ID) (bool, error) {
+	_, err := s.q.WaitingCaseOf(ctx, string(id))
+	if missing(err) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 func (s *Store) notice(ctx context.Context, id string, release bool) (*CaseNotice, error) {
 	r, err := s.q.DeskCase(ctx, id)
 	if err != nil {

@@ -25,6 +25,20 @@ func (s *Store) Standing(ctx context.Context, id account.ID) (Standing, error) {
 	return Standing{GuardState: stateOf(r), LockedAt: at(max(r.LockedAt, 0)), Disabled: r.Disabled}, nil
 }
 
+// StatusOf is how an account stands in one word. Disabled is what its directory
+// says of it.
+func StatusOf(s Standing, disabled bool, now time.Time) MemberStatus {
+	switch {
+	case disabled || s.Disabled:
+		return Stopped
+	case now.Before(s.LockedUntil):
+		return LockedNow
+	case s.Wrong[account.SecondFactor] >= account.MaxWrongCodes:
+		return SecondHeld
+	}
+	return Active
+}
+
 // Unlock ends an account's lock, and those of its known devices, and clears both
 // counters. It reports whether there was a lock; if not it changes nothing.
 // Passwords disabled after 100 wrong ones stay so: only a reset ends that.
