@@ -51,8 +51,11 @@ func demoPeople() []seededPerson {
 			Password: "lantern saffron otter 85", given: "Ruth", middle: "Elena", family: "Alvarez", nickname: "Ruthie",
 			gender: "female", born: "1951-09-02", locale: "en-US"},
 		{id: "demo-support", Role: "support", Username: "sam", Email: "sam.lee@medximity.example",
-			Password: "quartz bramble ferry 96", given: "Sam", middle: "Jordan", family: "Lee", nickname: "Sammy",
+			Password: "quartz bramble ferry 96", TOTP: "shown by the demo", given: "Sam", middle: "Jordan", family: "Lee", nickname: "Sammy",
 			gender: "nonbinary", born: "1988-12-05", locale: "en-US"},
+		{id: "demo-support-2", Role: "support", Username: "alex", Email: "alex.kim@medximity.example",
+			Password: "marble thicket sonata 18", TOTP: "shown by the demo", given: "Alex", middle: "Rowan", family: "Kim", nickname: "Lex",
+			gender: "nonbinary", born: "1991-08-23", locale: "en-US"},
 	}
 }
 
