@@ -32,6 +32,8 @@ func accountCommand() *cobra.Command {
 	return cmd
 }
 
+var errUnsealed = errors.New("keys.ring is missing: the NPI could not be sealed")
+
 // accountDo is a command that does one thing to one person.
 func accountDo(use, short string,
 	do func(context.Context, *cobra.Command, *store.Store, *directory.Entry) error) *cobra.Command {
@@ -84,8 +86,11 @@ one: by --send-link, which mails them a link, or by Forgot Password?.`,
 					return err
 				}
 				id, err := st.AddPerson(ctx, p, operator())
-				if errors.Is(err, store.ErrDuplicate) {
+				switch {
+				case errors.Is(err, store.ErrDuplicate):
 					return errors.New("somebody has that username or address already")
+				case errors.Is(err, store.ErrNoRing):
+					return errUnsealed
 				}
 				if err == nil && link {
 					err = sendLink(ctx, st, id)

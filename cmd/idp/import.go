@@ -127,6 +127,9 @@ func (o importOptions) run(ctx context.Context, cmd *cobra.Command, st *store.St
 	f.in.Actor, f.in.SendLinks = operator(), o.sendLinks
 	f.in.DryRun = o.dryRun || len(f.wrong) > 0
 	done, problems, err := st.Import(ctx, f.in)
+	if errors.Is(err, store.ErrNoRing) {
+		return errUnsealed
+	}
 	if err != nil {
 		return err
 	}

@@ -52,7 +52,7 @@ const casesPerDay = 3
 // OpenCase opens a case and mails the desk, and the new address a link to see how
 // it stands. It looks nobody up, so that no answer tells who has an account.
 func (s *Store) OpenCase(ctx context.Context, c Claims, due time.Time, locale string, from account.Source) (id string, err error) {
-	key, err := s.Secret(ctx, "cases", 32)
+	key, err := s.casesKey(ctx)
 	if err != nil {
 		return "", err
 	}

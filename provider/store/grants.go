@@ -115,9 +115,9 @@ func (s *Store) GrantByAccess(ctx context.Context, access []byte) (*Grant, *dire
 	if r.Person == "" {
 		return g, nil, nil
 	}
-	e, err := entryOf(db.PersonRow{ID: r.Person, Practice: r.PersonPractice, PracticeName: r.PracticeName, Role: r.Role,
+	e, err := s.entryOf(db.PersonRow{ID: r.Person, Practice: r.PersonPractice, PracticeName: r.PracticeName, Role: r.Role,
 		Username: r.Username, Email: r.Email, EmailVerified: r.EmailVerified, Name: r.Name,
-		Locale: r.Locale, Claims: r.Claims, MustChange: r.MustChange, Disabled: r.Disabled, Version: r.Version, RecoveredAt: r.RecoveredAt})
+		Locale: r.Locale, Claims: r.Claims, Npi: r.Npi, MustChange: r.MustChange, Disabled: r.Disabled, Version: r.Version, RecoveredAt: r.RecoveredAt})
 	return g, e, err
 }
 

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/medximity/idp/flows/account"
 )
@@ -63,6 +64,14 @@ var errUndone = errors.New("store: undone")
 func (s *Store) Import(ctx context.Context, in Import) (Imported, []Problem, error) {
 	var done Imported
 	var wrong []Problem
+	in.People = slices.Clone(in.People)
+	people := make([]*NewPerson, len(in.People))
+	for i := range people {
+		people[i] = &in.People[i].NewPerson
+	}
+	if err := s.hideNPIs(ctx, people...); err != nil {
+		return done, nil, err
+	}
 	err := s.update(ctx, func(t *tx) error {
 		i := importing{tx: t, store: s, in: in, open: map[account.PracticeID]places{},
 			refused: map[account.PracticeID]bool{}, owned: map[account.PracticeID]bool{}}

@@ -62,10 +62,10 @@ func (p People) Lookup(ctx context.Context, by directory.By, value string) (*dir
 	if err != nil {
 		return nil, errors.Join(directory.ErrUnavailable, err)
 	}
-	return entryOf(r)
+	return p.Store.entryOf(r)
 }
 
-func entryOf(r db.PersonRow) (*directory.Entry, error) {
+func (s *Store) entryOf(r db.PersonRow) (*directory.Entry, error) {
 	e := &directory.Entry{
 		ID: account.ID(r.ID), Practice: account.PracticeID(r.Practice), PracticeName: r.PracticeName, Role: r.Role,
 		Username: r.Username, Email: r.Email, EmailVerified: r.EmailVerified,
@@ -76,7 +76,13 @@ func entryOf(r db.PersonRow) (*directory.Entry, error) {
 	if r.RecoveredAt > 0 {
 		e.Recovered = at(r.RecoveredAt)
 	}
-	return e, json.Unmarshal([]byte(r.Claims), &e.Claims)
+	if err := json.Unmarshal([]byte(r.Claims), &e.Claims); err != nil {
+		return nil, err
+	}
+	if err := s.showNPI(e, r.Npi); err != nil {
+		return nil, err
+	}
+	return e, nil
 }
 
 // VerifyPassword judges a password; nobody's costs as much as somebody's. A
@@ -127,10 +133,12 @@ type NewPerson struct {
 	EmailVerified bool
 	Name          string
 	Locale        string         // BCP 47
-	Claims        map[string]any // further standard claims (OIDC Core section 5.1)
+	Claims        map[string]any // further standard claims (OIDC Core section 5.1), and npi, which is sealed
 	Hash          string         // of the password; "": none, until a reset
 	MustChange    bool           // at the first sign-in
 	ShortPassword bool           // it is shorter than it may be without a second factor
+
+	npi, npiHash []byte // what hideNPIs made of one among the claims
 }
 
 // complete fills in what the caller left to us.
@@ -146,6 +154,9 @@ func (n *NewPerson) complete() {
 // row is a complete person's.
 func (n NewPerson) row(now int64) (db.AddPersonParams, error) {
 	claims := []byte("{}")
+	if _, clear := n.Claims[npiClaim]; clear {
+		return db.AddPersonParams{}, errors.New("store: an NPI was not sealed")
+	}
 	if n.Claims != nil {
 		var err error
 		if claims, err = json.Marshal(n.Claims); err != nil {
@@ -156,6 +167,7 @@ func (n NewPerson) row(now int64) (db.AddPersonParams, error) {
 		ID: string(n.ID), Practice: string(n.Practice), Role: n.Role,
 		Username: n.Username, Email: n.Email, EmailVerified: n.EmailVerified,
 		Name: n.Name, Locale: n.Locale, Claims: string(claims),
+		Npi: n.npi, NpiHash: n.npiHash,
 		PasswordHash: n.Hash, MustChange: n.MustChange, ShortPassword: n.ShortPassword, Now: now,
 	}, nil
 }
@@ -163,6 +175,9 @@ func (n NewPerson) row(now int64) (db.AddPersonParams, error) {
 // AddPerson adds a person, with username and e-mail address as identifiers.
 // If either, or the id, is taken it is ErrDuplicate and changes nothing.
 func (s *Store) AddPerson(ctx context.Context, n NewPerson, actor string) (id account.ID, err error) {
+	if err := s.hideNPIs(ctx, &n); err != nil {
+		return "", err
+	}
 	return id, s.duplicate(s.update(ctx, func(t *tx) error {
 		id, err = t.addPerson(ctx, n, account.Event{Actor: actor})
 		return err

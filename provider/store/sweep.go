@@ -37,7 +37,8 @@ const (
 )
 
 // sweep deletes what is over, in batches, each of which is a statement of its
-// own: no lock is held for long, and a sweep cut short loses nothing.
+// own, and moves what has another place since a migration: no lock is held for
+// long, and a sweep cut short loses nothing.
 func (s *Store) sweep(ctx context.Context, keepAudit time.Duration) error {
 	if keepAudit == 0 {
 		keepAudit = auditFor
@@ -86,6 +87,7 @@ func (s *Store) sweep(ctx context.Context, keepAudit time.Duration) error {
 			return s.w.SweepSources(ctx, db.SweepSourcesParams{Before: before, Batch: batch})
 		}),
 		s.sweepMails(ctx, ago),
+		s.sweepNPIs(ctx),
 		drain("shadows", func() (int64, error) {
 			return s.w.DropShadows(ctx, db.DropShadowsParams{Keep: shadowsMax, Batch: batch})
 		}),

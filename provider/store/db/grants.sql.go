@@ -214,6 +214,7 @@ SELECT
 	COALESCE(p.name, '') AS name,
 	COALESCE(p.locale, '') AS locale,
 	COALESCE(p.claims, '{}') AS claims,
+	p.npi,
 	COALESCE(p.disabled, false) AS disabled,
 	COALESCE(p.must_change, false) AS must_change,
 	COALESCE(p.version, 0) AS version,
@@ -259,6 +260,7 @@ type GrantByAccessRow struct {
 	Name           string
 	Locale         string
 	Claims         string
+	Npi            []byte
 	Disabled       bool
 	MustChange     bool
 	Version        int64
@@ -298,6 +300,7 @@ func (q *Queries) GrantByAccess(ctx context.Context, arg GrantByAccessParams) (G
 		&i.Name,
 		&i.Locale,
 		&i.Claims,
+		&i.Npi,
 		&i.Disabled,
 		&i.MustChange,
 		&i.Version,

@@ -50,10 +50,10 @@ func (q *Queries) ImportLocation(ctx context.Context, arg ImportLocationParams) 
 const importPerson = `-- name: ImportPerson :execrows
 INSERT INTO people (
 	id, practice, role, username, email, email_verified, name, locale, claims,
-	password_hash, must_change, short_password, created_at, updated_at
+	npi, npi_hash, password_hash, must_change, short_password, created_at, updated_at
 ) VALUES (
 	$1, $2, $3, $4, $5, $6, $7, $8,
-	$9, $10, $11, $12, $13, $13
+	$9, $10, $11, $12, $13, $14, $15, $15
 )
 ON CONFLICT (id) DO NOTHING
 `
@@ -68,6 +68,8 @@ type ImportPersonParams struct {
 	Name          string
 	Locale        string
 	Claims        string
+	Npi           []byte
+	NpiHash       []byte
 	PasswordHash  string
 	MustChange    bool
 	ShortPassword bool
@@ -85,6 +87,8 @@ func (q *Queries) ImportPerson(ctx context.Context, arg ImportPersonParams) (int
 		arg.Name,
 		arg.Locale,
 		arg.Claims,
+		arg.Npi,
+		arg.NpiHash,
 		arg.PasswordHash,
 		arg.MustChange,
 		arg.ShortPassword,

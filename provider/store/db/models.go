@@ -288,6 +288,8 @@ type Person struct {
 	ShortPassword bool
 	RecoveredAt   int64
 	DeactivatedAt int64
+	Npi           []byte
+	NpiHash       []byte
 }
 
 type Practice struct {

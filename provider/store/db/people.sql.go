@@ -27,10 +27,10 @@ func (q *Queries) AddIdentifier(ctx context.Context, arg AddIdentifierParams) er
 const addPerson = `-- name: AddPerson :exec
 INSERT INTO people (
 	id, practice, role, username, email, email_verified, name, locale, claims,
-	password_hash, must_change, short_password, created_at, updated_at
+	npi, npi_hash, password_hash, must_change, short_password, created_at, updated_at
 ) VALUES (
 	$1, $2, $3, $4, $5, $6, $7, $8,
-	$9, $10, $11, $12, $13, $13
+	$9, $10, $11, $12, $13, $14, $15, $15
 )
 `
 
@@ -44,6 +44,8 @@ type AddPersonParams struct {
 	Name          string
 	Locale        string
 	Claims        string
+	Npi           []byte
+	NpiHash       []byte
 	PasswordHash  string
 	MustChange    bool
 	ShortPassword bool
@@ -61,6 +63,8 @@ func (q *Queries) AddPerson(ctx context.Context, arg AddPersonParams) error {
 		arg.Name,
 		arg.Locale,
 		arg.Claims,
+		arg.Npi,
+		arg.NpiHash,
 		arg.PasswordHash,
 		arg.MustChange,
 		arg.ShortPassword,
@@ -101,7 +105,7 @@ func (q *Queries) MustChange(ctx context.Context, id string) error {
 
 const person = `-- name: Person :one
 SELECT p.id, p.practice, p.role, p.username, p.email, p.email_verified, p.name,
-	p.locale, p.claims, p.password_hash, p.must_change, p.disabled, p.version,
+	p.locale, p.claims, p.npi, p.password_hash, p.must_change, p.disabled, p.version,
 	p.short_password, p.recovered_at, COALESCE(pr.name, '') AS practice_name,
 	COALESCE(pr.require_second, false) AS require_second
 FROM people p
@@ -119,6 +123,7 @@ type PersonRow struct {
 	Name          string
 	Locale        string
 	Claims        string
+	Npi           []byte
 	PasswordHash  string
 	MustChange    bool
 	Disabled      bool
@@ -142,6 +147,7 @@ func (q *Queries) Person(ctx context.Context, id string) (PersonRow, error) {
 		&i.Name,
 		&i.Locale,
 		&i.Claims,
+		&i.Npi,
 		&i.PasswordHash,
 		&i.MustChange,
 		&i.Disabled,
@@ -156,7 +162,7 @@ func (q *Queries) Person(ctx context.Context, id string) (PersonRow, error) {
 
 const personByEmail = `-- name: PersonByEmail :one
 SELECT p.id, p.practice, p.role, p.username, p.email, p.email_verified, p.name,
-	p.locale, p.claims, p.password_hash, p.must_change, p.disabled, p.version,
+	p.locale, p.claims, p.npi, p.password_hash, p.must_change, p.disabled, p.version,
 	p.short_password, p.recovered_at, COALESCE(pr.name, '') AS practice_name,
 	COALESCE(pr.require_second, false) AS require_second
 FROM identifiers i JOIN people p ON p.id = i.person
@@ -174,6 +180,7 @@ type PersonByEmailRow struct {
 	Name          string
 	Locale        string
 	Claims        string
+	Npi           []byte
 	PasswordHash  string
 	MustChange    bool
 	Disabled      bool
@@ -197,6 +204,7 @@ func (q *Queries) PersonByEmail(ctx context.Context, key string) (PersonByEmailR
 		&i.Name,
 		&i.Locale,
 		&i.Claims,
+		&i.Npi,
 		&i.PasswordHash,
 		&i.MustChange,
 		&i.Disabled,
@@ -211,7 +219,7 @@ func (q *Queries) PersonByEmail(ctx context.Context, key string) (PersonByEmailR
 
 const personByIdentifier = `-- name: PersonByIdentifier :one
 SELECT p.id, p.practice, p.role, p.username, p.email, p.email_verified, p.name,
-	p.locale, p.claims, p.password_hash, p.must_change, p.disabled, p.version,
+	p.locale, p.claims, p.npi, p.password_hash, p.must_change, p.disabled, p.version,
 	p.short_password, p.recovered_at, COALESCE(pr.name, '') AS practice_name,
 	COALESCE(pr.require_second, false) AS require_second
 FROM identifiers i JOIN people p ON p.id = i.person
@@ -229,6 +237,7 @@ type PersonByIdentifierRow struct {
 	Name          string
 	Locale        string
 	Claims        string
+	Npi           []byte
 	PasswordHash  string
 	MustChange    bool
 	Disabled      bool
@@ -252,6 +261,7 @@ func (q *Queries) PersonByIdentifier(ctx context.Context, key string) (PersonByI
 		&i.Name,
 		&i.Locale,
 		&i.Claims,
+		&i.Npi,
 		&i.PasswordHash,
 		&i.MustChange,
 		&i.Disabled,

@@ -66,6 +66,7 @@ SELECT
 	COALESCE(p.name, '') AS name,
 	COALESCE(p.locale, '') AS locale,
 	COALESCE(p.claims, '{}') AS claims,
+	p.npi,
 	COALESCE(p.disabled, false) AS disabled,
 	COALESCE(p.must_change, false) AS must_change,
 	COALESCE(p.version, 0) AS version,

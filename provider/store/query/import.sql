@@ -11,10 +11,10 @@ ON CONFLICT (id) DO NOTHING;
 -- name: ImportPerson :execrows
 INSERT INTO people (
 	id, practice, role, username, email, email_verified, name, locale, claims,
-	password_hash, must_change, short_password, created_at, updated_at
+	npi, npi_hash, password_hash, must_change, short_password, created_at, updated_at
 ) VALUES (
 	@id, @practice, @role, @username, @email, @email_verified, @name, @locale,
-	@claims, @password_hash, @must_change, @short_password, @now, @now
+	@claims, @npi, @npi_hash, @password_hash, @must_change, @short_password, @now, @now
 )
 ON CONFLICT (id) DO NOTHING;
 

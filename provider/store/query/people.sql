@@ -14,10 +14,10 @@ UPDATE people SET must_change = true WHERE id = @id;
 -- name: AddPerson :exec
 INSERT INTO people (
 	id, practice, role, username, email, email_verified, name, locale, claims,
-	password_hash, must_change, short_password, created_at, updated_at
+	npi, npi_hash, password_hash, must_change, short_password, created_at, updated_at
 ) VALUES (
 	@id, @practice, @role, @username, @email, @email_verified, @name, @locale,
-	@claims, @password_hash, @must_change, @short_password, @now, @now
+	@claims, @npi, @npi_hash, @password_hash, @must_change, @short_password, @now, @now
 );
 
 -- name: AddIdentifier :exec
@@ -25,7 +25,7 @@ INSERT INTO identifiers (key, person, email) VALUES (@key, @person, @email);
 
 -- name: PersonByIdentifier :one
 SELECT p.id, p.practice, p.role, p.username, p.email, p.email_verified, p.name,
-	p.locale, p.claims, p.password_hash, p.must_change, p.disabled, p.version,
+	p.locale, p.claims, p.npi, p.password_hash, p.must_change, p.disabled, p.version,
 	p.short_password, p.recovered_at, COALESCE(pr.name, '') AS practice_name,
 	COALESCE(pr.require_second, false) AS require_second
 FROM identifiers i JOIN people p ON p.id = i.person
@@ -34,7 +34,7 @@ WHERE i.key = @key;
 
 -- name: PersonByEmail :one
 SELECT p.id, p.practice, p.role, p.username, p.email, p.email_verified, p.name,
-	p.locale, p.claims, p.password_hash, p.must_change, p.disabled, p.version,
+	p.locale, p.claims, p.npi, p.password_hash, p.must_change, p.disabled, p.version,
 	p.short_password, p.recovered_at, COALESCE(pr.name, '') AS practice_name,
 	COALESCE(pr.require_second, false) AS require_second
 FROM identifiers i JOIN people p ON p.id = i.person
@@ -43,7 +43,7 @@ WHERE i.key = @key AND i.email = true;
 
 -- name: Person :one
 SELECT p.id, p.practice, p.role, p.username, p.email, p.email_verified, p.name,
-	p.locale, p.claims, p.password_hash, p.must_change, p.disabled, p.version,
+	p.locale, p.claims, p.npi, p.password_hash, p.must_change, p.disabled, p.version,
 	p.short_password, p.recovered_at, COALESCE(pr.name, '') AS practice_name,
 	COALESCE(pr.require_second, false) AS require_second
 FROM people p
