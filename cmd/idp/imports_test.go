@@ -21,6 +21,7 @@ provider/mail            flows/account flows/directory provider/seal provider/st
 provider/keys            provider/seal provider/store
 provider/metrics         flows flows/account
 provider/outgoing
+provider/registry        flows/account
 provider/webhook         flows/account flows/directory
 provider/ldap            flows/account flows/directory
 provider/upstream        flows/account flows/directory
