@@ -18,6 +18,7 @@ import (
 	"github.com/medximity/idp/provider/mail"
 	"github.com/medximity/idp/provider/metrics"
 	"github.com/medximity/idp/provider/outgoing"
+	"github.com/medximity/idp/provider/registry"
 	"github.com/medximity/idp/provider/store"
 	"github.com/medximity/idp/provider/web"
 	"github.com/medximity/idp/templates"
@@ -49,6 +50,9 @@ type Config struct {
 	// Desk is when Support works, and DeskNetworks are from where; none: from anywhere.
 	Desk         account.Calendar
 	DeskNetworks []netip.Prefix
+	// Registry is a copy of the public registry of NPIs; nil: there is none, and
+	// names are not compared. Whoever opened it closes it.
+	Registry *registry.Registry
 	// AuditFor is how long audit rows are kept; 0: store.Workers.AuditFor's default.
 	AuditFor time.Duration
 	// Outgoing names hosts, addresses and networks that apps' URIs may lead us to

@@ -17,6 +17,7 @@ import (
 	"github.com/medximity/idp/provider/keys"
 	"github.com/medximity/idp/provider/mail"
 	"github.com/medximity/idp/provider/outgoing"
+	"github.com/medximity/idp/provider/registry"
 	"github.com/medximity/idp/provider/seal"
 )
 
@@ -133,6 +134,9 @@ func (c *Config) checkServe() error {
 	if c.PasswordBlocklist != "" {
 		_, err := os.Stat(c.PasswordBlocklist)
 		p.add("passwords.blocklist_file", err)
+	}
+	if c.SupportRegistry != "" {
+		p.add("support.registry", registry.Check(c.SupportRegistry))
 	}
 	for _, key := range []string{c.TLSCert, c.TLSKey} {
 		if key != "" {

@@ -84,6 +84,11 @@ type Config struct {
 	// SupportNetworks are those (CIDR or address) from which agents reach the desk
 	// at /support; none: from anywhere. To others it is not there.
 	SupportNetworks []string `koanf:"support.networks"`
+	// SupportRegistry is a copy of the public registry of NPIs, as CMS offers it
+	// for download (npidata_pfile_….csv), by which the desk sees whether a name
+	// fits an NPI. It is read once at each start, about 5 s a gigabyte, and held
+	// open. Default none: nothing is compared.
+	SupportRegistry string `koanf:"support.registry"`
 
 	// SessionIdle and SessionAbsolute end a session that is unseen for so
 	// long, or is so old. Default 1h (most: 1h) and 12h (most: 24h).

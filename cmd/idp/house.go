@@ -18,6 +18,7 @@ import (
 	"github.com/medximity/idp/provider/keys"
 	"github.com/medximity/idp/provider/mail"
 	"github.com/medximity/idp/provider/metrics"
+	"github.com/medximity/idp/provider/registry"
 	"github.com/medximity/idp/provider/store"
 	"github.com/medximity/idp/templates"
 )
@@ -26,6 +27,7 @@ import (
 type house struct {
 	store    *store.Store
 	provider *provider.Provider
+	registry *registry.Registry // of NPIs; nil: none
 	log      *slog.Logger
 
 	public, operator net.Listener
@@ -47,6 +49,9 @@ func (h *house) build(ctx context.Context, c *Config, issuer *url.URL) error {
 	known, err := blocklist(c.PasswordBlocklist)
 	if err != nil {
 		return fmt.Errorf("passwords.blocklist_file: %w", err)
+	}
+	if h.registry, err = c.deskRegistry(h.log); err != nil {
+		return err
 	}
 	m := metrics.New()
 	sc, err := c.store()
@@ -80,8 +85,8 @@ func (h *house) build(ctx context.Context, c *Config, issuer *url.URL) error {
 		Rules:   account.PasswordRules{Min: c.PasswordMin, Known: known},
 		Require: account.Requirement{Everyone: c.SecondFactorEveryone, Roles: c.SecondFactorRoles},
 		Proxies: proxies, Exempt: exempt, DeskNetworks: deskNetworks, KnownDevices: c.LockoutKnownDevice,
-		AuditFor: c.AuditKeep, Desk: c.desk(), Outgoing: c.OutgoingAllow, Idle: c.SessionIdle, Absolute: c.SessionAbsolute,
-		From: c.MailFrom,
+		AuditFor: c.AuditKeep, Outgoing: c.OutgoingAllow, Desk: c.desk(), Registry: h.registry,
+		Idle: c.SessionIdle, Absolute: c.SessionAbsolute, From: c.MailFrom,
 	})
 	return err
 }
@@ -194,5 +199,8 @@ func (h *house) server(handler http.Handler) *http.Server {
 func (h *house) close() {
 	if h.store != nil {
 		_ = h.store.Close()
+	}
+	if h.registry != nil {
+		_ = h.registry.Close()
 	}
 }

@@ -54,6 +54,19 @@ func assembled(t *testing.T, c *Config) *house {
 	return h
 }
 
+// The desk gets the registry that is configured, and none where none is.
+func TestConfiguredRegistry(t *testing.T) {
+	c := good(t)
+	if r := assembled(t, c).provider.Registry; r != nil {
+		t.Errorf("%d providers of no file", r.Len())
+	}
+	c.SupportRegistry = "../../provider/registry/testdata/providers.csv"
+	e, found, err := assembled(t, c).provider.Registry.Lookup("1245319599")
+	if !found || err != nil || !e.Names("Grace Okafor") {
+		t.Errorf("%+v, %v, %v", e, found, err)
+	}
+}
+
 func TestConfiguredClientsComeAndGo(t *testing.T) {
 	h := assembled(t, good(t))
 	secret := Secret(strings.Repeat("s", 32))

@@ -38,25 +38,37 @@ type Registry struct {
 // provider's, is refused, with the line. The file is then open until Close: a
 // newer one may be put in its place by renaming, but nobody may write into it.
 func Open(path string) (*Registry, error) {
-	f, err := os.Open(path)
+	f, err := open(path)
 	if err != nil {
 		return nil, err
 	}
 	r := &Registry{path: path, file: f, close: f.Close}
 	if r.columns, r.index, err = scan(f); err != nil {
-		return nil, errors.Join(fmt.Errorf("registry: %s: %w", path, err), f.Close())
+		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), f.Close())
 	}
 	return r, nil
 }
 
+// open opens what can be read at any place: a pipe would be waited for.
+func open(path string) (*os.File, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: is not a file", path)
+	}
+	return os.Open(path)
+}
+
 // Check reads the header, and is what Open would say of it.
 func Check(path string) error {
-	f, err := os.Open(path)
+	f, err := open(path)
 	if err != nil {
 		return err
 	}
 	if _, err = header(csv.NewReader(bound(f))); err != nil {
-		err = fmt.Errorf("registry: %s: %w", path, err)
+		err = fmt.Errorf("%s: %w", path, err)
 	}
 	return errors.Join(err, f.Close())
 }

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -152,8 +153,14 @@ func TestOpenRefuses(t *testing.T) {
 	if _, err := Open(filepath.Join(t.TempDir(), "nowhere.csv")); !os.IsNotExist(err) {
 		t.Errorf("no file: %v", err)
 	}
-	if _, err := Open(t.TempDir()); err == nil {
-		t.Error("a folder was opened")
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{t.TempDir(), pipe} {
+		if _, err := Open(path); err == nil || !strings.Contains(err.Error(), "is not a file") {
+			t.Errorf("%s was opened: %v", path, err)
+		}
 	}
 }
 
