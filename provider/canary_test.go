@@ -10,6 +10,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/medximity/idp/provider/store"
 )
 
 // forms are the ways in which a secret could be written somewhere.
@@ -30,9 +32,13 @@ func TestNoSecretIsLeftBehind(t *testing.T) {
 	h := newHouse(t, "https://id.example")
 	b := h.browser()
 	secrets := map[string]string{"the password": rightPassword, "a wrong password": "canary-wrong-pässword-&-more",
-		"the new password": "canary lantern over quiet water", "the client's secret": clientSecret}
+		"the new password": "canary lantern over quiet water", "the client's secret": clientSecret,
+		"an NPI": "1558598797"}
 	personal := map[string]string{"an e-mail address": "grace@river.example", "a stranger's": "canary@nowhere.example",
 		"a name": "Grace Hopper", "what was typed into support": "Canary Clinic"}
+	_, err := h.Store.AddPerson(t.Context(), store.NewPerson{Username: "ida", Email: "ida@river.example",
+		Claims: map[string]any{"npi": secrets["an NPI"]}}, "test")
+	h.ok(err)
 
 	page := b.authorize("&login_hint=" + url.QueryEscape(personal["an e-mail address"]))
 	for range 5 {
@@ -42,7 +48,7 @@ func TestNoSecretIsLeftBehind(t *testing.T) {
 	// A password where the name belongs is a common slip.
 	b.post("/login/identify", "flow", page.flow(), "identifier", secrets["a wrong password"], "password", secrets["the password"])
 	b.post("/contact-support", "name", "Canary", "practice", personal["what was typed into support"], "username", "grace",
-		"email", personal["a stranger's"])
+		"npi", secrets["an NPI"], "email", personal["a stranger's"])
 	b.post("/forgot-password", "email", personal["a stranger's"])
 	b.post("/forgot-password", "email", personal["an e-mail address"])
 	for _, m := range h.mails(5) { // of the lock, to Support, of the case, and two links

@@ -85,9 +85,9 @@ func (s *Store) showNPI(e *directory.Entry, sealed []byte) error {
 	return nil
 }
 
-// PeopleByNPI returns who has an NPI, ten people at most. It proves nothing about
-// whoever names it: anybody can look an NPI up. What a program from before left
-// among the claims is found once the sweep has moved it.
+// PeopleByNPI returns who has an NPI, disabled people too, and ten at most. It
+// proves nothing about whoever names it: anybody can look an NPI up. What a
+// program from before left among the claims is found once the sweep has moved it.
 func (s *Store) PeopleByNPI(ctx context.Context, npi string) ([]account.ID, error) {
 	if npi = account.NormalNPI(npi); npi == "" {
 		return nil, nil
