@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"time"
@@ -52,31 +51,5 @@ func (s *Store) Occupy(ctx context.Context) (*sql.Conn, error) { return s.write.
 
 // TransferDue does what the job does.
 func (s *Store) TransferDue(ctx context.Context) error { return s.transferDue(ctx) }
-
 // CasesDue is the job that carries out cases whose wait is over.
 func (s *Store) CasesDue(ctx context.Context) error { return s.casesDue(ctx) }
-
-// Dump runs a query of a test and returns all that it finds, byte for byte.
-func (s *Store) Dump(query string, args ...any) (string, error) {
-	rows, err := s.read.Query(query, args...)
-	if err != nil {
-		return "", err
-	}
-	defer rows.Close()
-	names, err := rows.Columns()
-	if err != nil {
-		return "", err
-	}
-	values, to := make([][]byte, len(names)), make([]any, len(names))
-	for i := range values {
-		to[i] = &values[i]
-	}
-	var all []byte
-	for rows.Next() {
-		if err := rows.Scan(to...); err != nil {
-			return "", err
-		}
-		all = append(append(all, bytes.Join(values, []byte("\t"))...), '\n')
-	}
-	return string(all), rows.Err()
-}
