@@ -51,5 +51,6 @@ func (s *Store) Occupy(ctx context.Context) (*sql.Conn, error) { return s.write.
 
 // TransferDue does what the job does.
 func (s *Store) TransferDue(ctx context.Context) error { return s.transferDue(ctx) }
+
 // CasesDue is the job that carries out cases whose wait is over.
 func (s *Store) CasesDue(ctx context.Context) error { return s.casesDue(ctx) }
