@@ -14,7 +14,21 @@ import (
 
 // desk assembles the support desk.
 func (p *Provider) desk() *support.Desk {
-	return &support.Desk{Site: p.site, Store: p.Store, Directory: p.Directory}
+	d := &support.Desk{Site: p.site, Store: p.Store, Directory: p.Directory}
+	if p.Registry != nil {
+		d.Registered = p.registered
+	}
+	return d
+}
+
+// registered compares an NPI and a name with the registry: one that is not in it,
+// or was deactivated, fits nobody.
+func (p *Provider) registered(npi, name string) (string, error) {
+	e, found, err := p.Registry.Lookup(npi)
+	if err != nil || !found || !e.Active || !e.Names(name) {
+		return "no", err
+	}
+	return "yes", nil
 }
 
 // atDesk serves a page to agents who proved both factors. To anybody else, and

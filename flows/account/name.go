@@ -62,13 +62,20 @@ func Folded(text string) string {
 	}, norm.NFKD.String(text)))
 }
 
-// SameName reports whether two names have the same words, in whatever order, case
-// and accents, and with whatever stands between them.
+// SameName reports whether two names can be one person's: the same words, in
+// whatever order, case and accents; or one has all of the other's, at least two,
+// and more, such as a middle name.
 func SameName(a, b string) bool {
-	words := func(name string) []string {
-		w := strings.FieldsFunc(Folded(name), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsNumber(r) })
-		slices.Sort(w)
-		return w
+	x, y := nameWords(a), nameWords(b)
+	if len(x) > len(y) {
+		x, y = y, x
 	}
-	return slices.Equal(words(a), words(b))
+	missing := func(w string) bool { return !slices.Contains(y, w) }
+	return len(x) > 0 && (len(x) > 1 || len(y) == 1) && !slices.ContainsFunc(x, missing)
+}
+
+func nameWords(name string) []string {
+	w := strings.FieldsFunc(Folded(name), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsNumber(r) })
+	slices.Sort(w)
+	return slices.Compact(w)
 }

@@ -51,3 +51,30 @@ func FuzzNormalName(f *testing.F) {
 		}
 	})
 }
+
+func TestSameName(t *testing.T) {
+	for _, tt := range []struct {
+		a, b string
+		same bool
+	}{
+		{"Grace Okafor", "grace OKAFOR", true},
+		{"Okafor, Grace", "Grace Okafor", true},
+		{"Grace Okafor", "Grace Adaeze Okafor", true},
+		{"José Núñez", "Jose Nunez", true},
+		{"Grace Okafor", "Grace Park", false},
+		{"Grace", "Grace Okafor", false}, // one word fits too many
+		{"Grace", "grace", true},
+		{"Grace Grace", "Grace Okafor", false}, // so does one that is said twice
+		{"", "", false},
+		{"Grace Okafor", "", false},
+		{"---", "---", false},
+		{"박민준", "박민준", true},
+	} {
+		if got := SameName(tt.a, tt.b); got != tt.same {
+			t.Errorf("%q and %q: %v", tt.a, tt.b, got)
+		}
+		if got := SameName(tt.b, tt.a); got != tt.same {
+			t.Errorf("%q and %q: %v", tt.b, tt.a, got)
+		}
+	}
+}

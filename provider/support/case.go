@@ -121,7 +121,11 @@ func (d *Desk) people(r *http.Request, c *store.DeskCase, p *web.DeskCasePage) e
 			return err
 		}
 	}
-	return nil
+	same, err := d.Store.PeopleByNPI(r.Context(), c.Claims.NPI)
+	for _, id := range same {
+		add(id, "npi")
+	}
+	return err
 }
 
 // find looks an account up by what its person may type to sign in.
