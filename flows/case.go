@@ -166,11 +166,14 @@ type Case struct {
 	Approvals int // of just this, by so many agents
 }
 
-// Move returns the state to which an action leads; false if it is refused. Of
-// an approval and of a check the case must hold it already.
+// Move returns the state to which an action leads; false if it is refused, with
+// the state as it is. Of an approval and of a check the case must hold it already.
 func (c Case) Move(by CaseActor, do CaseAction) (CaseState, bool) {
 	if do == CaseThaw {
-		return caseThaw.to, c.Frozen && by == caseThaw.actor && slices.Contains(caseThaw.from, c.State)
+		if !c.Frozen || by != caseThaw.actor || !slices.Contains(caseThaw.from, c.State) {
+			return c.State, false
+		}
+		return caseThaw.to, true
 	}
 	for _, m := range caseMoves {
 		if m.actor != by || m.action != do || !slices.Contains(m.from, c.State) || c.Frozen && !m.frozen {
