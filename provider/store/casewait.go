@@ -158,10 +158,13 @@ func (s *Store) freezeCasesOf(ctx context.Context, t *tx, id account.ID, from ac
 		if err != nil {
 			return false, err
 		}
+		if h.row.Person != string(id) {
+			continue // it became somebody else's before we held it
+		}
 		switch ok, err := done(s.freeze(ctx, t, h, from)); {
 		case err != nil:
 			return false, err
-		case !ok || h.row.Person != string(id):
+		case !ok:
 			continue
 		}
 		was = true
