@@ -80,16 +80,16 @@ func (s *Store) NoticeByLink(ctx context.Context, hash []byte) (*CaseNotice, err
 }
 
 // NoticeOf is the same for a live session of the account: the case about it that
-// waits, or nil.
+// waits, or nil. Of several it is the one that is done first.
 func (s *Store) NoticeOf(ctx context.Context, id account.ID) (*CaseNotice, error) {
-	caseID, err := s.q.WaitingCaseOf(ctx, string(id))
+	r, err := s.q.WaitingCaseOf(ctx, string(id))
 	if missing(err) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("store: case: %w", err)
 	}
-	return s.notice(ctx, caseID, true)
+	return s.notice(ctx, r.ID, !r.Several)
 }
 
 // CaseWaits reports whether a case about an account waits.
@@ -188,16 +188,18 @@ func (s *Store) ReleaseCase(ctx context.Context, hash []byte, from account.Sourc
 	return s.finish(ctx, l.CaseID, finishing{by: flows.Holder, do: flows.CaseRelease, link: hash, from: from})
 }
 
-// ReleaseCaseOf is the same for a live session of the account.
+// ReleaseCaseOf is the same for a live session of the account, while one case about
+// it waits: of several, yes to the one that they asked for must not be yes to
+// another that a thief did. Each has a link in the mail that told of it.
 func (s *Store) ReleaseCaseOf(ctx context.Context, by *Session, from account.Source) (was bool, err error) {
-	id, err := s.q.WaitingCaseOf(ctx, string(by.Account))
+	r, err := s.q.WaitingCaseOf(ctx, string(by.Account))
 	if missing(err) {
 		return false, nil
 	}
 	if err != nil {
 		return false, fmt.Errorf("store: case: %w", err)
 	}
-	return s.finish(ctx, id, finishing{by: flows.Holder, do: flows.CaseRelease, account: by.Account, from: from})
+	return s.finish(ctx, r.ID, finishing{by: flows.Holder, do: flows.CaseRelease, account: by.Account, from: from})
 }
 
 // finishing is who ends a wait, and how.
@@ -259,9 +261,11 @@ func (f finishing) still(ctx context.Context, t *tx, h *heldCase) error {
 			return NotNow
 		}
 	case f.account != "":
-		if h.row.Person != string(f.account) {
+		r, err := t.WaitingCaseOf(ctx, string(f.account))
+		if missing(err) || err == nil && (r.Several || r.ID != h.row.ID) {
 			return NotNow
 		}
+		return err
 	case h.row.WaitUntil > t.now():
 		return NotNow
 	}

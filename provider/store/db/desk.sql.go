@@ -707,14 +707,23 @@ func (q *Queries) SweepCases(ctx context.Context, arg SweepCasesParams) (int64, 
 }
 
 const waitingCaseOf = `-- name: WaitingCaseOf :one
-SELECT id FROM cases
-WHERE person = $1 AND person <> '' AND closed_at = 0 AND state = 'waiting'
-ORDER BY wait_until LIMIT 1
+SELECT c.id, CAST((SELECT COUNT(*) FROM cases o WHERE o.person = c.person AND o.closed_at = 0
+	AND o.state = 'waiting' AND o.frozen_at = 0) > 1 AS BOOLEAN) AS several
+FROM cases c
+WHERE c.person = $1 AND c.person <> '' AND c.closed_at = 0 AND c.state = 'waiting'
+ORDER BY CASE WHEN c.frozen_at = 0 THEN 0 ELSE 1 END, c.wait_until, c.id LIMIT 1
 `
 
-func (q *Queries) WaitingCaseOf(ctx context.Context, person string) (string, error) {
+type WaitingCaseOfRow struct {
+	ID      string
+	Several bool
+}
+
+// The first that will be done; where none will, one that was stopped. several: it is
+// not the only one that will be.
+func (q *Queries) WaitingCaseOf(ctx context.Context, person string) (WaitingCaseOfRow, error) {
 	row := q.db.QueryRowContext(ctx, waitingCaseOf, person)
-	var id string
-	err := row.Scan(&id)
-	return id, err
+	var i WaitingCaseOfRow
+	err := row.Scan(&i.ID, &i.Several)
+	return i, err
 }

@@ -39,9 +39,13 @@ WHERE l.hash = @hash;
 SELECT id FROM cases WHERE person = @person AND person <> '' AND closed_at = 0 ORDER BY id;
 
 -- name: WaitingCaseOf :one
-SELECT id FROM cases
-WHERE person = @person AND person <> '' AND closed_at = 0 AND state = 'waiting'
-ORDER BY wait_until LIMIT 1;
+-- The first that will be done; where none will, one that was stopped. several: it is
+-- not the only one that will be.
+SELECT c.id, CAST((SELECT COUNT(*) FROM cases o WHERE o.person = c.person AND o.closed_at = 0
+	AND o.state = 'waiting' AND o.frozen_at = 0) > 1 AS BOOLEAN) AS several
+FROM cases c
+WHERE c.person = @person AND c.person <> '' AND c.closed_at = 0 AND c.state = 'waiting'
+ORDER BY CASE WHEN c.frozen_at = 0 THEN 0 ELSE 1 END, c.wait_until, c.id LIMIT 1;
 
 -- name: DueCases :many
 SELECT id FROM cases WHERE state = 'waiting' AND frozen_at = 0 AND wait_until <= @now
