@@ -115,5 +115,6 @@ type ResetAsk struct {
 	Locale  string // of the page it was asked on, should the account have none
 	By      account.By
 	Actor   string // who asked in their stead, for the trail; "" for nobody
+	Case    string // of the support desk in which they did, for the trail
 	Source  account.Source
 }

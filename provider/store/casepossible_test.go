@@ -9,9 +9,9 @@ import (
 	"github.com/medximity/idp/provider/store"
 )
 
-// changes are what makes a remedy impossible, and what the agent who approves of it
+// obstacles are what makes a remedy impossible, and what the agent who approves of it
 // is told then.
-var changes = []struct {
+var obstacles = []struct {
 	name   string
 	remedy flows.Remedy
 	change func(d *deskRig) error
@@ -45,7 +45,7 @@ var changes = []struct {
 
 // What could not be carried out is not approved.
 func TestTheImpossibleIsNotApproved(t *testing.T) {
-	for _, tc := range changes {
+	for _, tc := range obstacles {
 		t.Run(tc.name, func(t *testing.T) {
 			onBoth(t, func(r *rig) {
 				d := newDesk(r)
@@ -63,7 +63,7 @@ func TestTheImpossibleIsNotApproved(t *testing.T) {
 // What cannot be carried out any more goes back to the desk: nothing of it is done,
 // and the log says so once.
 func TestWhatBecameImpossibleGoesBack(t *testing.T) {
-	for _, tc := range changes {
+	for _, tc := range obstacles {
 		t.Run(tc.name, func(t *testing.T) {
 			onBoth(t, func(r *rig) {
 				d := newDesk(r)
@@ -81,9 +81,9 @@ func TestWhatBecameImpossibleGoesBack(t *testing.T) {
 func TestNobodyReleasesTheImpossible(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		d := newDesk(r)
-		d.waits(changes[0].remedy)
+		d.waits(obstacles[0].remedy)
 		round := d.now().Round
-		d.ok(changes[0].change(d))
+		d.ok(obstacles[0].change(d))
 		if was, err := d.ReleaseCase(context.Background(), d.notice(true), ""); was || err != nil {
 			d.Errorf("released: %v, %v", was, err)
 		}

@@ -62,6 +62,11 @@ func (s *Store) carryOut(ctx context.Context, t *tx, h *heldCase) error {
 			return err
 		}
 	}
+	if h.asks(flows.RestoreEmail) || h.asks(flows.RestoreSecond) {
+		if err := t.startAnew(ctx, h); err != nil {
+			return err
+		}
+	}
 	remedies := map[flows.Remedy]func(context.Context, *tx, *heldCase) error{flows.RestoreEmail: s.restoreEmail,
 		flows.RestoreSecond: s.restoreSecond, flows.ReplaceOwner: s.replaceOwner, flows.Unlock: s.unlockFor}
 	e := h.event(account.CaseDone)
@@ -87,7 +92,8 @@ func (s *Store) carryOut(ctx context.Context, t *tx, h *heldCase) error {
 // address of the account. Where there is none to send, it says what was done.
 func (s *Store) mailRemedies(ctx context.Context, t *tx, h *heldCase) error {
 	if h.asks(flows.SendLink) || h.asks(flows.RestoreEmail) || h.asks(flows.RestoreSecond) {
-		made, err := s.askReset(ctx, t, flows.ResetAsk{Subject: h.row.Person, By: account.BySupport, Actor: h.row.Agent})
+		made, err := s.askReset(ctx, t, flows.ResetAsk{Subject: h.row.Person, By: account.BySupport,
+			Actor: h.row.Agent, Case: h.row.ID})
 		if err == nil && !made {
 			return TooManyLinks
 		}
@@ -107,9 +113,6 @@ func (s *Store) restoreEmail(ctx context.Context, t *tx, h *heldCase) error {
 	if err != nil {
 		return err
 	}
-	if err := t.startAnew(ctx, h); err != nil {
-		return err
-	}
 	p, err := t.Person(ctx, h.row.Person)
 	if err != nil {
 		return err
@@ -124,9 +127,6 @@ func (s *Store) restoreEmail(ctx context.Context, t *tx, h *heldCase) error {
 // restoreSecond takes the second factor away. What is left to sign in with is the
 // mailbox: a password alone, which a thief may know, does not do for it.
 func (s *Store) restoreSecond(ctx context.Context, t *tx, h *heldCase) error {
-	if err := t.startAnew(ctx, h); err != nil {
-		return err
-	}
 	_, err := s.resetSecond(ctx, t, h.event(account.SecondReset))
 	return err
 }

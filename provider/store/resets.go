@@ -23,7 +23,7 @@ func (s *Store) AskReset(ctx context.Context, a flows.ResetAsk) error {
 func (s *Store) askReset(ctx context.Context, t *tx, a flows.ResetAsk) (made bool, err error) {
 	token, cancel := account.NewSecret(), account.NewSecret()
 	e := account.Event{Kind: account.ResetRequested, Subject: a.Subject, By: a.By, Actor: a.Actor,
-		Source: a.Source, Reason: account.Sent}
+		Step: a.Case, Source: a.Source, Reason: account.Sent}
 	if a.Shadow {
 		e.Reason = account.NoAccount
 	}
