@@ -2,7 +2,6 @@ package store_test
 
 import (
 	"context"
-	"errors"
 	"testing"
 
 	"github.com/medximity/idp/flows"
@@ -18,12 +17,8 @@ func TestFreezeAgainstChoosingSomebodyElse(t *testing.T) {
 		ctx := context.Background()
 		d.verified(flows.RestoreSecond)
 		other := d.member("henry", account.FrontDesk)
-		conn, err := d.Occupy(ctx)
-		d.ok(err)
-		tx, err := conn.BeginTx(ctx, nil)
-		d.ok(err)
-		_, err = tx.Exec("UPDATE cases SET person = $1 WHERE id = $2", string(other), d.id)
-		d.ok(err)
+		tx := d.begin()
+		tx.do("UPDATE cases SET person = $1 WHERE id = $2", string(other), d.id)
 		frozen := make(chan error, 1)
 		var was bool
 		go func() {
@@ -31,12 +26,7 @@ func TestFreezeAgainstChoosingSomebodyElse(t *testing.T) {
 			was, err = d.FreezeCasesOf(ctx, &store.Session{Account: d.person}, "")
 			frozen <- err
 		}()
-		if d.Engine() == "postgres" { // on SQLite it waits for the one who writes
-			d.until("it waits for the case", func() bool {
-				return d.count("SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") > 0
-			})
-		}
-		d.ok(errors.Join(tx.Commit(), conn.Close()))
+		tx.commit()
 		d.ok(<-frozen)
 		if was || d.now().Frozen {
 			d.Errorf("stopped is %v, and the case's frost %v", was, d.now().Frozen)

@@ -2,6 +2,8 @@ package store_test
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"sync"
 	"testing"
 
@@ -233,4 +235,69 @@ func TestApprovalAgainstDeactivation(t *testing.T) {
 			d.want("sent back", d.logged(flows.CaseReturn), approved)
 		}
 	})
+}
+
+// Whoever is deactivated by their team at the moment in which they become its Owner
+// does not: the practice would have one who cannot sign in.
+func TestNewOwnerAgainstDeactivation(t *testing.T) {
+	onBoth(t, func(r *rig) {
+		d := newDesk(r)
+		ctx := context.Background()
+		d.ok(d.AddPractice(ctx, "riverside", "Riverside"))
+		d.person = d.member("ida", account.Billing)
+		d.waits(flows.ReplaceOwner)
+		round := d.now().Round
+		tx := d.begin()
+		tx.do("UPDATE practices SET name = name WHERE id = 'riverside'") // as Deactivate does
+		tx.do("UPDATE people SET disabled = true WHERE id = $1", string(d.person))
+		released := make(chan error, 1)
+		var was bool
+		link := d.notice(true)
+		go func() {
+			var err error
+			was, err = d.ReleaseCase(ctx, link, "")
+			released <- err
+		}()
+		tx.commit()
+		d.ok(<-released)
+		if was {
+			d.Error("it was done")
+		}
+		d.sentBack(round)
+		d.want("owners", d.count("SELECT COUNT(*) FROM people WHERE role = 'owner' AND username = 'grace'"), 1)
+	})
+}
+
+// underway is a transaction of somebody else's that is not over yet.
+type underway struct {
+	*deskRig
+	conn *sql.Conn
+	tx   *sql.Tx
+}
+
+func (d *deskRig) begin() *underway {
+	d.Helper()
+	conn, err := d.Occupy(context.Background())
+	d.ok(err)
+	tx, err := conn.BeginTx(context.Background(), nil)
+	d.ok(err)
+	return &underway{d, conn, tx}
+}
+
+func (u *underway) do(query string, args ...any) {
+	u.Helper()
+	_, err := u.tx.Exec(query, args...)
+	u.ok(err)
+}
+
+// commit ends it once somebody waits for what it holds. On SQLite whoever writes
+// waits for it in any case.
+func (u *underway) commit() {
+	u.Helper()
+	if u.Engine() == "postgres" {
+		u.until("somebody waits", func() bool {
+			return u.count("SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") > 0
+		})
+	}
+	u.ok(errors.Join(u.tx.Commit(), u.conn.Close()))
 }

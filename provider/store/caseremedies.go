@@ -54,13 +54,11 @@ func (s *Store) possible(ctx context.Context, t *tx, h *heldCase) error {
 // carryOut does what a case asks for, and closes it. A Refusal is for what cannot
 // be done: then nothing is.
 func (s *Store) carryOut(ctx context.Context, t *tx, h *heldCase) error {
-	if err := s.possible(ctx, t, h); err != nil {
+	if err := t.holdAccount(ctx, h); err != nil {
 		return err
 	}
-	if h.asks(flows.ReplaceOwner) { // the practice's lock comes before a guard's
-		if err := t.holdPractice(ctx, account.PracticeID(h.row.Practice)); err != nil {
-			return err
-		}
+	if err := s.possible(ctx, t, h); err != nil {
+		return err
 	}
 	if h.asks(flows.RestoreEmail) || h.asks(flows.RestoreSecond) {
 		if err := t.startAnew(ctx, h); err != nil {
@@ -86,6 +84,18 @@ func (s *Store) carryOut(ctx context.Context, t *tx, h *heldCase) error {
 	h.answered(t)
 	h.row.ClosedAt = t.now()
 	return s.mailRemedies(ctx, t, h)
+}
+
+// holdAccount takes the locks under which an account and its role change, before
+// anything is read of them: a team or an operator who stops it at this moment did so
+// before, or afterwards.
+func (t *tx) holdAccount(ctx context.Context, h *heldCase) error {
+	if h.asks(flows.ReplaceOwner) && h.row.Practice != "" {
+		if err := t.holdPractice(ctx, account.PracticeID(h.row.Practice)); err != nil {
+			return err
+		}
+	}
+	return t.LockGuard(ctx, db.LockGuardParams{Subject: h.row.Person, Now: t.now()})
 }
 
 // mailRemedies sends the one thing that ever comes of a case: a link, to the
