@@ -11,7 +11,7 @@ import (
 	"github.com/medximity/idp/provider/store"
 )
 
-var claims = store.Claims{Name: "Grace Okafor", Practice: "Riverside", NPI: "1234567893", Username: "grace",
+var claims = store.Claims{Name: "Grace Okafor", Practice: "Riverside Family Care", NPI: "1234567893", Username: "grace",
 	Email: "grace@new.example", Happened: "Lost my phone."}
 
 // opened opens a case, and returns its number and the hash of its link.
