@@ -197,8 +197,12 @@ func (s *Store) ResetSecond(ctx context.Context, id account.ID, by account.By, a
 	return was, err
 }
 
-// resetSecond does it to the event's subject, and tells the event.
+// resetSecond does it to the event's subject, and tells the event. The guard's row
+// is locked before the authenticators', as everywhere.
 func (s *Store) resetSecond(ctx context.Context, t *tx, e account.Event) (was bool, err error) {
+	if err := t.LockGuard(ctx, db.LockGuardParams{Subject: e.Subject, Now: t.now()}); err != nil {
+		return false, err
+	}
 	g, err := t.ReadGuard(ctx, db.ReadGuardParams{Subject: e.Subject})
 	if err != nil {
 		return false, err

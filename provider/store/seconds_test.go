@@ -499,3 +499,34 @@ func TestNothingIsAddedToAnAccountThatWasSecured(t *testing.T) {
 		}
 	})
 }
+
+// Whoever takes a second factor away waits for the guard before anything else: one
+// who has it, and takes the same away, must not wait for them in turn.
+func TestResetSecondTakesTheGuardFirst(t *testing.T) {
+	onBoth(t, func(r *rig) {
+		ctx := context.Background()
+		id := r.person("ann")
+		r.signIn(id)
+		r.phone(id)
+		conn, err := r.Occupy(ctx)
+		r.ok(err)
+		tx, err := conn.BeginTx(ctx, nil)
+		r.ok(err)
+		_, err = tx.Exec("UPDATE guards SET touched_at = 1 WHERE subject = $1", string(id))
+		r.ok(err)
+		reset := make(chan error, 1)
+		go func() {
+			_, err := r.ResetSecond(ctx, id, account.BySupport, "test")
+			reset <- err
+		}()
+		if r.Engine() == "postgres" { // on SQLite whoever writes waits in any case
+			r.until("it waits", func() bool {
+				return r.count("SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") > 0
+			})
+		}
+		_, err = tx.Exec("DELETE FROM authenticators WHERE account = $1", string(id))
+		if err := errors.Join(err, tx.Commit(), conn.Close(), <-reset); err != nil {
+			r.Error(err)
+		}
+	})
+}
