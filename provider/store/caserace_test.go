@@ -268,6 +268,25 @@ func TestNewOwnerAgainstDeactivation(t *testing.T) {
 	})
 }
 
+// A case that the timer found due, and that has to wait anew by the time it holds it,
+// waits.
+func TestTheTimerLooksAgain(t *testing.T) {
+	onBoth(t, func(r *rig) {
+		d := newDesk(r)
+		d.waits(flows.RestoreSecond)
+		d.Move(flows.CaseFor)
+		tx := d.begin()
+		tx.do("UPDATE cases SET wait_until = $1 WHERE id = $2", d.Now().Add(flows.CaseFor).UnixMicro(), d.id)
+		finished := make(chan error, 1)
+		go func() { finished <- d.CasesDue(context.Background()) }()
+		tx.commit()
+		d.ok(<-finished)
+		d.is(flows.CaseWaiting)
+		d.want("ends of the wait", d.logged(flows.CaseFinish), 0)
+		d.want("links", d.mailed("reset"), 0)
+	})
+}
+
 // underway is a transaction of somebody else's that is not over yet.
 type underway struct {
 	*deskRig
