@@ -54,29 +54,3 @@ func (s *Store) TransferDue(ctx context.Context) error { return s.transferDue(ct
 
 // CasesDue is the job that carries out cases whose wait is over.
 func (s *Store) CasesDue(ctx context.Context) error { return s.casesDue(ctx) }
-
-// Dump returns all that a table holds, as its bytes are.
-func (s *Store) Dump(table string) (all []byte, err error) {
-	rows, err := s.read.Query("SELECT * FROM " + table)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	columns, err := rows.Columns()
-	if err != nil {
-		return nil, err
-	}
-	for rows.Next() {
-		values := make([]any, len(columns))
-		for i := range values {
-			values[i] = new(sql.RawBytes)
-		}
-		if err := rows.Scan(values...); err != nil {
-			return nil, err
-		}
-		for _, v := range values {
-			all = append(append(all, *v.(*sql.RawBytes)...), '\n')
-		}
-	}
-	return all, rows.Err()
-}
