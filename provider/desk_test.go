@@ -254,3 +254,59 @@ func TestDeskNeverTells(t *testing.T) {
 		t.Errorf("%d: the owner is not in:\n%s", page.StatusCode, page.text)
 	}
 }
+
+// At Account Settings a live session has the case done at once that its page
+// named, and no other; and it stops what waits.
+func TestASessionSaysWhetherItWasThem(t *testing.T) {
+	for _, release := range []bool{true, false} {
+		h := newHouse(t, "https://id.example")
+		h.practice()
+		key := h.phone("id-owner")
+		theirs := h.browser()
+		page := theirs.signIn(theirs.get("/login"), "owner", rightPassword)
+		page = theirs.post("/login/totp", "flow", page.flow(), "otp", key())
+		theirs.post("/login/backup-codes", "flow", page.flow(), "saved", "yes")
+		if page := theirs.get("/account/case"); !strings.Contains(page.text, "There is nothing to stop") {
+			t.Errorf("without a case: %d\n%s", page.StatusCode, page.text)
+		}
+		h.mails(1)
+		id, _ := h.asked()
+		amy, ben := h.agent("amy", func(answer) {}), h.agent("ben", func(answer) {})
+		amy.does("take", "id", id)
+		amy.does("choose", "id", id, "round", "0", "person", "id-owner", "remedy-second", "yes")
+		for _, check := range []string{"facts", "identity", "affiliation"} {
+			amy.does("check", "id", id, "check", check, "evidence-"+check, "Seen.")
+		}
+		amy.does("approve", "id", id, "round", "1")
+		ben.does("approve", "id", id, "round", "1")
+		if page := theirs.get("/account/sessions"); !strings.Contains(page.text, "Support is about to change something") {
+			t.Errorf("no banner: %d\n%s", page.StatusCode, page.text)
+		}
+		state := func() flows.CaseState {
+			t.Helper()
+			c, err := h.Store.DeskCase(t.Context(), id)
+			h.ok(err)
+			return c.State
+		}
+		for _, other := range []string{"", "AAAAAAAA"} {
+			if theirs.post("/account/case/release", "case", other); state() != flows.CaseWaiting {
+				t.Fatalf("released as %q", other)
+			}
+		}
+		if release {
+			if theirs.post("/account/case/release", "case", id); state() != flows.CaseDone {
+				t.Errorf("not released: %s", state())
+			}
+			continue
+		}
+		if page := theirs.post("/account/case/stop"); !strings.Contains(page.text, "It is stopped") {
+			t.Errorf("%d\n%s", page.StatusCode, page.text)
+		}
+		if theirs.post("/account/case/release", "case", id); state() != flows.CaseWaiting {
+			t.Errorf("released though it was stopped: %s", state())
+		}
+		if a := ben.person.post("/support/case/approve", "id", id, "round", "1"); a.StatusCode != http.StatusUnprocessableEntity {
+			t.Errorf("approved though it was stopped: %d", a.StatusCode)
+		}
+	}
+}

@@ -98,7 +98,7 @@ func deskSamples(wrong func(...string) []Problem) []sample {
 	}
 	remedies := []choice{{"email", true}, {"second", true}, {"owner", false}, {"unlock", false}, {"link", false}}
 	checks := []check{{"facts", true}, {"identity", false}, {"affiliation", false}, {"call", false}}
-	log := []entry{{noon, "amy", "take", "", ""}, {noon, "amy", "choose", "", ""}, {noon, "amy", "check", "check.facts", "Seen in the directory."},
+	log := []entry{{noon, "", "confirm", "", ""}, {noon, "", "withdraw", "", ""}, {noon, "amy", "take", "", ""}, {noon, "amy", "choose", "", ""}, {noon, "amy", "check", "check.facts", "Seen in the directory."},
 		{noon, "amy", "reply", "case.reply.identity", ""}, {noon, "amy", "reveal", "", "To call back."}, {noon, "ben", "note", "", "Called at 4."},
 		{noon, "", "freeze", "", ""}, {noon, "amy", "thaw", "", "It was a colleague."}, {noon, "amy", "approve", "", ""},
 		{noon, "", "return", "", ""}, {noon, "", "release", "", ""}, {noon, "", "finish", "", ""}, {noon, "amy", "reject", "case.reply.unproven", ""}}

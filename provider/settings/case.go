@@ -1,10 +1,8 @@
 package settings
 
 import (
-	"context"
 	"net/http"
 
-	"github.com/medximity/idp/flows/account"
 	"github.com/medximity/idp/provider/store"
 	"github.com/medximity/idp/provider/web"
 	"github.com/medximity/idp/templates"
@@ -23,8 +21,8 @@ func (s *Settings) caseRoutes() []Route {
 	const one = "/account/case"
 	return []Route{
 		{"GET /account/case", SignedIn, "", s.ownCase},
-		{"POST /account/case/stop", SignedIn, one, s.toOwnCase(s.Store.FreezeCasesOf)},
-		{"POST /account/case/release", SignedIn, one, s.toOwnCase(s.Store.ReleaseCaseOf)},
+		{"POST /account/case/stop", SignedIn, one, s.stopOwnCase},
+		{"POST /account/case/release", SignedIn, one, s.releaseOwnCase},
 	}
 }
 
@@ -40,13 +38,20 @@ func (s *Settings) ownCase(w http.ResponseWriter, r *http.Request, sess *store.S
 	return s.show(w, r, sess, templates.Page{Name: "case_notice", Action: "/account/case", Data: web.CaseNoticeOf(n, "")})
 }
 
-// toOwnCase does something to it, and shows how it stands then.
-func (s *Settings) toOwnCase(do func(context.Context, *store.Session, account.Source) (bool, error)) serve {
-	return func(w http.ResponseWriter, r *http.Request, sess *store.Session) error {
-		if _, err := do(r.Context(), sess, s.Site.Source(r)); err != nil {
-			return err
-		}
+// stopOwnCase stops whatever case waits, and shows it.
+func (s *Settings) stopOwnCase(w http.ResponseWriter, r *http.Request, sess *store.Session) error {
+	_, err := s.Store.FreezeCasesOf(r.Context(), sess, s.Site.Source(r))
+	if err == nil {
 		s.Site.SeeOther(w, r, "/account/case")
-		return nil
 	}
+	return err
+}
+
+// releaseOwnCase has the case that the page showed done at once.
+func (s *Settings) releaseOwnCase(w http.ResponseWriter, r *http.Request, sess *store.Session) error {
+	_, err := s.Store.ReleaseCaseOf(r.Context(), sess, r.PostForm.Get("case"), s.Site.Source(r))
+	if err == nil {
+		s.Site.SeeOther(w, r, "/account/case")
+	}
+	return err
 }

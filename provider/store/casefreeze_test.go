@@ -115,7 +115,7 @@ func TestAStoppedCaseIsNeverDone(t *testing.T) {
 		if was, err := d.ReleaseCase(ctx, d.notice(true), ""); was || err != nil {
 			d.Errorf("released by its link: %v, %v", was, err)
 		}
-		if was, err := d.ReleaseCaseOf(ctx, me, ""); was || err != nil {
+		if was, err := d.ReleaseCaseOf(ctx, me, d.id, ""); was || err != nil {
 			d.Errorf("released by a session: %v, %v", was, err)
 		}
 		d.refused(d.approve(d.two), store.NotNow)
@@ -199,11 +199,11 @@ func TestASessionActsOnItsOwnCases(t *testing.T) {
 		if was, err := d.FreezeCasesOf(ctx, other, ""); was || err != nil {
 			d.Errorf("another's session stops it: %v, %v", was, err)
 		}
-		if was, err := d.ReleaseCaseOf(ctx, other, ""); was || err != nil {
+		if was, err := d.ReleaseCaseOf(ctx, other, d.id, ""); was || err != nil {
 			d.Errorf("another's session releases it: %v, %v", was, err)
 		}
 		d.is(flows.CaseWaiting)
-		if was, err := d.ReleaseCaseOf(ctx, me, ""); !was || err != nil {
+		if was, err := d.ReleaseCaseOf(ctx, me, d.id, ""); !was || err != nil {
 			d.Errorf("their own does not: %v, %v", was, err)
 		}
 		d.is(flows.CaseDone)

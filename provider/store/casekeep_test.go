@@ -105,9 +105,9 @@ func TestSweepOfCases(t *testing.T) {
 		if got := sweep(year - time.Hour); !slices.Equal(got, before) {
 			d.Errorf("an hour before: %v, not %v", got, before)
 		}
-		// Of what is left one was never begun; of the other there are five remarks
-		// (taken, chosen, three checks), two approvals, a freeze, and one notice.
-		if got := sweep(2 * time.Hour); !slices.Equal(got, []int{2, 8, 3, 2, 1}) {
+		// Of what is left one was never begun; of the other there are six remarks
+		// (confirmed, taken, chosen, three checks), two approvals, a freeze, and one notice.
+		if got := sweep(2 * time.Hour); !slices.Equal(got, []int{2, 9, 3, 2, 1}) {
 			d.Errorf("an hour after: %v", got)
 		}
 		sweep(3 * year)

@@ -46,7 +46,7 @@ func TestASessionReleasesNoneOfTwoCases(t *testing.T) {
 			d.Errorf("it sees %+v, %v", n, err)
 		}
 		for range 2 { // a double click
-			if was, err := d.ReleaseCaseOf(ctx, me, ""); was || err != nil {
+			if was, err := d.ReleaseCaseOf(ctx, me, d.id, ""); was || err != nil {
 				d.Errorf("released: %v, %v", was, err)
 			}
 		}

@@ -144,7 +144,12 @@ func (s *Store) byLink(ctx context.Context, hash []byte, do flows.CaseAction, ch
 	if err != nil {
 		return false, fmt.Errorf("store: case: %w", err)
 	}
-	return done(s.onCase(ctx, id, func(t *tx, h *heldCase) error { return h.act(t, flows.Claimant, do, change) }))
+	return done(s.onCase(ctx, id, func(t *tx, h *heldCase) error {
+		if err := h.act(t, flows.Claimant, do, change); err != nil {
+			return err
+		}
+		return s.logCase(ctx, t, h, "", &handwork{do: do})
+	}))
 }
 
 // CaseStats counts the cases that are not closed, by state (those that are

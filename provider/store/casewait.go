@@ -188,18 +188,14 @@ func (s *Store) ReleaseCase(ctx context.Context, hash []byte, from account.Sourc
 	return s.finish(ctx, l.CaseID, finishing{by: flows.Holder, do: flows.CaseRelease, link: hash, from: from})
 }
 
-// ReleaseCaseOf is the same for a live session of the account, while one case about
-// it waits: of several, yes to the one that they asked for must not be yes to
-// another that a thief did. Each has a link in the mail that told of it.
-func (s *Store) ReleaseCaseOf(ctx context.Context, by *Session, from account.Source) (was bool, err error) {
-	r, err := s.q.WaitingCaseOf(ctx, string(by.Account))
-	if missing(err) {
+// ReleaseCaseOf is the same for a live session of the account, of the case that its
+// page named: while that one alone waits, so that nobody says yes to another's.
+func (s *Store) ReleaseCaseOf(ctx context.Context, by *Session, id string, from account.Source) (was bool, err error) {
+	was, err = s.finish(ctx, id, finishing{by: flows.Holder, do: flows.CaseRelease, account: by.Account, from: from})
+	if errors.Is(err, ErrNoCase) {
 		return false, nil
 	}
-	if err != nil {
-		return false, fmt.Errorf("store: case: %w", err)
-	}
-	return s.finish(ctx, r.ID, finishing{by: flows.Holder, do: flows.CaseRelease, account: by.Account, from: from})
+	return was, err
 }
 
 // finishing is who ends a wait, and how.

@@ -172,6 +172,9 @@ func (s *Store) RejectCase(ctx context.Context, by Agent, id, reply string) erro
 func (s *Store) CheckCase(ctx context.Context, by Agent, id string, check flows.Check, evidence string) error {
 	w := &handwork{do: flows.CaseCheck, item: string(check), text: evidence}
 	return s.work(ctx, by, id, w, func(t *tx, h *heldCase) error {
+		if !slices.Contains(flows.Checks, check) {
+			return NotNow
+		}
 		if !h.Known {
 			return NoPerson
 		}
@@ -216,6 +219,9 @@ func (s *Store) ChooseCase(ctx context.Context, by Agent, id string, c Choice) e
 	return s.work(ctx, by, id, w, func(t *tx, h *heldCase) error {
 		if h.row.Round != c.Round {
 			return CaseMoved
+		}
+		if slices.ContainsFunc(c.Remedies, func(r flows.Remedy) bool { return !slices.Contains(flows.Remedies, r) }) {
+			return NotNow
 		}
 		p, err := t.Person(ctx, string(c.Person))
 		switch {
