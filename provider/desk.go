@@ -14,16 +14,15 @@ import (
 
 // desk assembles the support desk.
 func (p *Provider) desk() *support.Desk {
-	d := &support.Desk{Site: p.site, Store: p.Store, Directory: p.Directory}
-	if p.Registry != nil {
-		d.Registered = p.registered
-	}
-	return d
+	return &support.Desk{Site: p.site, Store: p.Store, Directory: p.Directory, Registered: p.registered}
 }
 
 // registered compares an NPI and a name with the registry: one that is not in it,
-// or was deactivated, fits nobody.
+// or was deactivated, fits nobody. It is "" where there is no registry.
 func (p *Provider) registered(npi, name string) (string, error) {
+	if p.Registry == nil {
+		return "", nil
+	}
 	e, found, err := p.Registry.Lookup(npi)
 	if err != nil || !found || !e.Active || !e.Names(name) {
 		return "no", err

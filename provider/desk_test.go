@@ -10,6 +10,7 @@ import (
 
 	"github.com/medximity/idp/flows"
 	"github.com/medximity/idp/flows/account"
+	"github.com/medximity/idp/provider/registry"
 	"github.com/medximity/idp/provider/store"
 )
 
@@ -307,6 +308,51 @@ func TestASessionSaysWhetherItWasThem(t *testing.T) {
 		}
 		if a := ben.person.post("/support/case/approve", "id", id, "round", "1"); a.StatusCode != http.StatusUnprocessableEntity {
 			t.Errorf("approved though it was stopped: %d", a.StatusCode)
+		}
+	}
+}
+
+// The desk finds the account of a claimed NPI, and sees whether the registry, where
+// there is one, has the NPI for the claimed name.
+func TestDeskLooksAnNPIUp(t *testing.T) {
+	h := newHouse(t, "https://id.example")
+	_, err := h.Store.AddPerson(t.Context(), store.NewPerson{ID: "id-doc", Username: "doc", Email: "doc@river.example",
+		EmailVerified: true, Name: "Grace Okafor", Claims: map[string]any{"npi": "1245319599"}}, "test")
+	h.ok(err)
+	amy := h.agent("amy", func(answer) {})
+	opened := func(name, npi string) string {
+		t.Helper()
+		h.browser().post("/contact-support", "name", name, "practice", "River Clinic", "npi", npi, "email", strings.ToLower(strings.ReplaceAll(name, " ", "."))+"@new.example")
+		lines, err := h.Store.Queue(t.Context(), 10)
+		h.ok(err)
+		for _, l := range lines {
+			if l.Claims.Name == name {
+				amy.does("take", "id", l.ID)
+				return amy.get("/support/case?id=" + l.ID).text
+			}
+		}
+		t.Fatalf("no case of %s", name)
+		return ""
+	}
+	page := opened("Grace Okafor", "1245319599")
+	if !strings.Contains(page, `<option value="id-doc">One that has the claimed NPI`) || strings.Contains(page, "NPI registry") {
+		t.Errorf("without a registry:\n%s", page)
+	}
+	if page := opened("Mary Hale", "1234567893"); strings.Contains(page, "One that has the claimed NPI") {
+		t.Errorf("an account of an NPI that nobody has:\n%s", page)
+	}
+	h.Registry, err = registry.Open("registry/testdata/providers.csv")
+	h.ok(err)
+	defer h.Registry.Close()
+	line := regexp.MustCompile(`(?s)Name in the NPI registry</th><td>[^<]*</td><td>(\w+)</td>`)
+	for _, tt := range []struct{ name, npi, fits string }{
+		{"Grace Ida Okafor", "1245319599", "Yes"},
+		{"Mallory Okafor", "1245319599", "No"},
+		{"Grace Okafor II", "1003000126", "No"}, // deactivated
+		{"Nobody At All", "1000000004", "No"},   // not there
+	} {
+		if m := line.FindStringSubmatch(opened(tt.name, tt.npi)); m == nil || m[1] != tt.fits {
+			t.Errorf("%s, %s: %v, want %s", tt.name, tt.npi, m, tt.fits)
 		}
 	}
 }

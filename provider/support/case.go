@@ -166,12 +166,14 @@ func (d *Desk) facts(r *http.Request, c *store.DeskCase, p *web.DeskCasePage) er
 		fact("email", c.Claims.Email, e.Email, same),
 		fact("phone", "", phone, same),
 	}
-	if d.Registered != nil && c.Claims.NPI != "" {
+	if c.Claims.NPI != "" {
 		fits, err := d.Registered(c.Claims.NPI, c.Claims.Name)
 		if err != nil {
 			return err
 		}
-		p.Facts = append(p.Facts, web.FactLine{What: "registry", Claimed: c.Claims.Name, Fits: fits})
+		if fits != "" {
+			p.Facts = append(p.Facts, web.FactLine{What: "registry", Claimed: c.Claims.Name, Fits: fits})
+		}
 	}
 	if !p.Revealed {
 		for i := range p.Facts {

@@ -24,8 +24,8 @@ type Desk struct {
 	Site      *web.Site
 	Store     *store.Store
 	Directory directory.Directory
-	// Registered compares an NPI and a name with a registry of providers: "yes",
-	// "no", or "unknown". Nil: there is no registry.
+	// Registered compares an NPI and a name with a registry of providers: "yes" or
+	// "no"; "" where there is no registry.
 	Registered func(npi, name string) (fits string, err error)
 }
 
