@@ -214,12 +214,13 @@ func (d *theDemo) announce(cmd *cobra.Command, asJSON bool) error {
 
   Sign in to an app   %s
   The mailbox         %s   (every mail arrives here)
-  Nora's phone        %s/phone   (the codes of her authenticator)
+  A phone             %s/phone   (the codes of Nora's and the agents' authenticators)
   Account pages       %s/login
+  The support desk    %s/support   (for the agents)
   Metrics             %s
   Data                %s
 
-`, d.apps.url, d.mailbox.url, d.mailbox.url, d.issuer, d.metrics(), d.data)
+`, d.apps.url, d.mailbox.url, d.mailbox.url, d.issuer, d.issuer, d.metrics(), d.data)
 	if err != nil {
 		return err
 	}
