@@ -24,7 +24,10 @@ func bothWays(t *testing.T, walk func(*testing.T, *demo, *chromium)) {
 		{"360 px", 360, true},
 		{"1280 px, no JavaScript", 1280, false},
 	} {
-		t.Run(tt.name, func(t *testing.T) { walk(t, startDemo(t), openChromium(t, tt.width, tt.scripts)) })
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel() // each has a demo and a browser of its own, and mostly waits for them
+			walk(t, startDemo(t), openChromium(t, tt.width, tt.scripts))
+		})
 	}
 }
 

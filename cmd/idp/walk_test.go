@@ -18,7 +18,10 @@ func TestWalk(t *testing.T) {
 		{"1280 px, no JavaScript", 1280, false},
 		{"360 px, no JavaScript", 360, false},
 	} {
-		t.Run(tt.name, func(t *testing.T) { walk(t, startDemo(t), openChromium(t, tt.width, tt.scripts)) })
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			walk(t, startDemo(t), openChromium(t, tt.width, tt.scripts))
+		})
 	}
 }
 
