@@ -20,7 +20,7 @@ func (BackupCode) Field() string { return "backup_code" }
 // the first one to whoever went it last.
 func (BackupCode) Applies(v View) Need {
 	switch {
-	case v.Has(HoldsSecond) || v.Second.Authenticators == 0 || v.Second.Codes == 0:
+	case v.Has(HoldsSecond) || !v.Second.Any() || v.Second.Codes == 0:
 		return Skip
 	case v.Second.LastWasBackup:
 		return Must

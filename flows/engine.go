@@ -26,6 +26,10 @@ type Engine struct {
 	// Draft returns 32 secret bytes, the same for the same flow and purpose:
 	// what a page shows that is not stored before it is confirmed.
 	Draft func(flow, purpose string) []byte
+	// Passkeys judges them; nil: there are none. Handle is what authenticators call
+	// an account by: a keyed hash, for they keep it.
+	Passkeys *account.RelyingParty
+	Handle   func(account.ID) []byte
 	// Require says whose second factor is required, beyond their practice's
 	// and the app's demand.
 	Require account.Requirement
@@ -199,6 +203,8 @@ func (e *Engine) verdict(ctx context.Context, s *Scope, p Progress, last Step, e
 		return &Turn{Stop: &Stop{Reason: account.ErrBusy}}, s.release(ctx, p.Lease)
 	case !errors.Is(err, account.ErrReplayed):
 		return nil, err
+	case p.Passkey != nil:
+		return e.show(ctx, s, last, &Again{Message: Message{Key: "err.passkey"}})
 	}
 	out, err := s.refuse(ctx, last, p.Lease, account.ReplayedCode)
 	if err != nil {
@@ -237,9 +243,9 @@ func (e *Engine) show(ctx context.Context, s *Scope, step Step, again *Again) (*
 // Scope gathers what the steps may reach in this request.
 func (e *Engine) Scope(ctx context.Context, f *Flow, v Visit) (*Scope, error) {
 	f.From = v.Source
-	s := &Scope{View: View{Flow: f}, Now: e.Now(), Exempt: v.Exempt, Known: v.Known, Devices: v.Devices,
+	s := &Scope{View: View{Flow: f, Passkeys: e.Passkeys != nil}, Now: e.Now(), Exempt: v.Exempt, Known: v.Known, Devices: v.Devices,
 		guard: e.Guard, store: e.Store, directory: e.Directory, hasher: e.Hasher,
-		rules: e.Rules, shadow: e.Shadow, require: e.Require, draft: e.Draft, issuer: e.Issuer}
+		rules: e.Rules, shadow: e.Shadow, require: e.Require, draft: e.Draft, issuer: e.Issuer, passkeys: e.Passkeys, handle: e.Handle}
 	if f.Kind == Invite {
 		return s, s.invited(ctx)
 	}
@@ -298,6 +304,9 @@ func (e *Engine) pass(ctx context.Context, s *Scope, o Passed, p *Progress) erro
 	}
 	if o.Person != nil && (s.Person == nil || s.Account != o.Person.ID) {
 		s.know(o.Person)
+		if o.Passkey != nil { // nothing was charged, which would have told
+			s.Epoch, s.Locks = o.Holder.Epoch, o.Holder.Locks
+		}
 		s.Flow.Device = o.Lease.Attempt().Device.Guard
 		// The charge saw whether there is a second factor: for whoever has
 		// none that spares a question. The store makes sure of it again.
@@ -309,6 +318,9 @@ func (e *Engine) pass(ctx context.Context, s *Scope, o Passed, p *Progress) erro
 	}
 	if o.Lease.Valid() {
 		p.Lease, p.Burn = o.Lease, o.Burn
+	}
+	if o.Passkey != nil {
+		p.Passkey = o.Passkey
 	}
 	if o.Hash != "" {
 		p.Hash, p.Short = o.Hash, o.Short
@@ -329,6 +341,10 @@ func (s *Scope) equip(o Passed, p *Progress) {
 		p.Authenticator = o.Authenticator
 		s.Second.Authenticators++
 	}
+	if o.NewPasskey != nil {
+		p.NewPasskey = o.NewPasskey
+		s.Second.Passkeys++
+	}
 	if o.Codes != nil {
 		p.Codes = o.Codes
 		s.Second.Codes = len(o.Codes.Unused)
@@ -339,10 +355,19 @@ func (s *Scope) equip(o Passed, p *Progress) {
 const (
 	ACR1FA = "urn:medximity:acr:1fa"
 	ACR2FA = "urn:medximity:acr:2fa"
+	// ACRPhr is of a passkey that knew its person: no page can phish it (OpenID
+	// Connect Extended Authentication Profile ACR Values 1.0).
+	ACRPhr = "phr"
 )
+
+// TwoFactors reports whether a class stands for two factors, or more.
+func TwoFactors(acr string) bool { return acr == ACR2FA || acr == ACRPhr }
 
 // ACR returns the class that what was proven reaches.
 func (f *Flow) ACR() string {
+	if f.Has(VerifiedUser) {
+		return ACRPhr
+	}
 	if f.twoFactors() {
 		return ACR2FA
 	}

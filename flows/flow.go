@@ -47,7 +47,8 @@ type FactKind string
 const (
 	Identified    FactKind = "identified"     // an identifier was typed; proves nothing
 	KnowsPassword FactKind = "knows_password" // the password was right
-	HoldsSecond   FactKind = "holds_second"   // gave a code of the second factor
+	HoldsSecond   FactKind = "holds_second"   // gave a code of the second factor, or used a passkey
+	VerifiedUser  FactKind = "verified_user"  // whose PIN or finger the passkey's authenticator knew
 	HoldsLink     FactKind = "holds_link"     // opened a live link of a reset or an invitation
 	NewPasswordIs FactKind = "new_password"   // chose a new password
 	NewCodes      FactKind = "new_codes"      // asked for new backup codes
@@ -89,6 +90,7 @@ type Change string
 const (
 	ChangePassword     Change = "password"
 	AddAuthenticator   Change = "authenticator"
+	AddPasskey         Change = "passkey"
 	ReplaceBackupCodes Change = "backup-codes"
 )
 
@@ -155,8 +157,11 @@ func (f *Flow) Methods() []string {
 	return amr
 }
 
-// twoFactors reports whether something known and something held was proven.
-func (f *Flow) twoFactors() bool { return f.Has(KnowsPassword) && f.Has(HoldsSecond) }
+// twoFactors reports whether something held was proven, and something known; or
+// that its authenticator knew its person.
+func (f *Flow) twoFactors() bool {
+	return f.Has(HoldsSecond) && (f.Has(KnowsPassword) || f.Has(VerifiedUser))
+}
 
 // authTime is when the oldest of what was proven was: nothing that a session
 // stands for is older than its auth_time says.

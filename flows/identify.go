@@ -16,6 +16,7 @@ type Identify struct{}
 type SignInPage struct {
 	Identifier string // what to fill in
 	App        string // the name of the app that asked
+	Passkey    string // what the browser is asked for a passkey, as JSON; "" where there are none
 }
 
 // Name is "identify".
@@ -33,8 +34,9 @@ func (Identify) Applies(v View) Need {
 }
 
 // Show prefills what the app hinted (OIDC Core section 3.1.2.1, login_hint).
-func (Identify) Show(_ context.Context, s *Scope) (Page, error) {
-	return SignInPage{Identifier: s.Request.Hint, App: s.Request.ClientName}, nil
+func (Identify) Show(ctx context.Context, s *Scope) (Page, error) {
+	passkey, err := s.askPasskey(ctx)
+	return SignInPage{Identifier: s.Request.Hint, App: s.Request.ClientName, Passkey: passkey}, err
 }
 
 // Submit keeps the identifier. Whether anybody has it is not told, here or

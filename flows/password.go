@@ -21,7 +21,7 @@ func (Password) Field() string { return "password" }
 
 // Applies once an identifier was typed.
 func (Password) Applies(v View) Need {
-	if v.Has(KnowsPassword) {
+	if v.Has(KnowsPassword) || v.Has(VerifiedUser) && !Changes(ChangePassword)(v) {
 		return Skip
 	}
 	return Must
@@ -37,12 +37,13 @@ type ConfirmPage struct {
 
 // Show returns the sign-in page with what was typed or, if a session says who
 // it is, a page that asks them for their password alone.
-func (Password) Show(_ context.Context, s *Scope) (Page, error) {
+func (Password) Show(ctx context.Context, s *Scope) (Page, error) {
 	if s.Person != nil {
 		return ConfirmPage{Username: s.Person.Username, App: s.Request.ClientName,
 			Changing: s.Request.Change == ChangePassword}, nil
 	}
-	return SignInPage{Identifier: s.Typed, App: s.Request.ClientName}, nil
+	passkey, err := s.askPasskey(ctx)
+	return SignInPage{Identifier: s.Typed, App: s.Request.ClientName, Passkey: passkey}, err
 }
 
 // Submit judges the password.

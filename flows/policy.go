@@ -63,6 +63,17 @@ func (w when) due(v View) []Step {
 	return w.part.due(v)
 }
 
+// Unproven holds while nothing of whoever is there was proven, but by a link.
+func Unproven(v View) bool {
+	return !v.Has(KnowsPassword) && !v.Has(HoldsSecond) && !v.Has(VerifiedUser)
+}
+
+// OnlyHeld holds for a person who showed something that they have, such as a
+// passkey whose authenticator knows nobody, and nothing of themselves.
+func OnlyHeld(v View) bool {
+	return v.Has(HoldsSecond) && !v.Has(KnowsPassword) && !v.Has(VerifiedUser)
+}
+
 // MustChange holds for a person whose password has to be changed first: it was
 // given to them, or is too short to be the only factor, and is.
 func MustChange(v View) bool {
@@ -72,7 +83,7 @@ func MustChange(v View) bool {
 // NeedsSecond holds for a person who signs in with two factors: whoever has a
 // second one, and whoever must have it, by practice, role or the app.
 func NeedsSecond(v View) bool {
-	return v.Person != nil && (v.Second.Authenticators > 0 || v.Required || v.Request.Second)
+	return v.Person != nil && (v.Second.Any() || v.Required || v.Request.Second)
 }
 
 // Changes holds in a flow that is there for the change.

@@ -15,6 +15,7 @@ type Store interface {
 	account.GuardStore
 	FlowStore
 	SecondStore
+	PasskeyStore
 	ResetStore
 	InviteStore
 }
@@ -49,6 +50,9 @@ type Progress struct {
 	// flow and its session excepted.
 	Authenticator *account.NewAuthenticator
 	Codes         *account.BackupSet
+	NewPasskey    *account.NewPasskey
+
+	Passkey *account.Assertion // whose count and time are to be kept, or nil
 }
 
 // NewSession is a session about to be made.
@@ -72,6 +76,37 @@ type SecondStore interface {
 	Authenticators(ctx context.Context, id account.ID) ([]account.Authenticator, error)
 	// BackupSet returns the account's set; the zero set if it has none.
 	BackupSet(ctx context.Context, id account.ID) (account.BackupSet, error)
+}
+
+// PasskeyStore keeps passkeys. What changes them is Progress.
+type PasskeyStore interface {
+	// Passkeys returns the account's, the oldest first.
+	Passkeys(ctx context.Context, id account.ID) ([]account.Passkey, error)
+	// PasskeyHolder returns whose credential it is, by its ID; nil if nobody has it.
+	PasskeyHolder(ctx context.Context, credential []byte) (*PasskeyHolder, error)
+	// RefusePasskey tells the trail why one was not believed, and counts that
+	// against where it came from, as a wrong password would be. An account's
+	// counters do not move: there is nothing to guess. It is account.ErrLimited
+	// if the source has had its failures: then nothing is told.
+	RefusePasskey(ctx context.Context, r PasskeyRefusal) error
+}
+
+// PasskeyHolder is an account that has passkeys, as it stands.
+type PasskeyHolder struct {
+	Account     account.ID
+	Passkeys    []account.Passkey
+	Epoch       int64
+	Locks       int64
+	LockedUntil time.Time // zero if it is not
+}
+
+// PasskeyRefusal is a passkey that was not believed.
+type PasskeyRefusal struct {
+	Account account.ID // whose it would have been; "" for nobody's
+	Step    StepName
+	Cause   account.Reason
+	Source  account.Source
+	Exempt  bool // from limits by source
 }
 
 // ResetStore keeps reset links.

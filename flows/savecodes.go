@@ -66,7 +66,7 @@ func (SaveCodes) Field() string { return "saved" }
 // Applies to whoever asked for new ones, and to whoever has an authenticator
 // and none of them left.
 func (SaveCodes) Applies(v View) Need {
-	if v.Has(SavedCodes) || v.Second.Authenticators == 0 {
+	if v.Has(SavedCodes) || !v.Second.Any() {
 		return Skip
 	}
 	if v.Second.Codes == 0 || v.Has(NewCodes) || Changes(ReplaceBackupCodes)(v) {

@@ -41,7 +41,7 @@ func (SetUpTOTP) Applies(v View) Need {
 	switch {
 	case Changes(AddAuthenticator)(v):
 		return Must
-	case v.Second.Authenticators == 0 && !v.Has(HoldsSecond):
+	case !v.Second.Any() && !v.Has(HoldsSecond):
 		return Must
 	}
 	return Skip

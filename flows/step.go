@@ -26,6 +26,7 @@ type View struct {
 	Person   *directory.Entry // nil until Account is proven
 	Second   account.Second   // of Account, once that is proven
 	Required bool             // two factors are, by practice, role or for everyone
+	Passkeys bool             // can be used here
 
 	Invitation *account.Invitation // of an Invite, to what it leads
 }
@@ -70,6 +71,10 @@ type Passed struct {
 
 	Authenticator *account.NewAuthenticator // to be added
 	Codes         *account.BackupSet        // to replace the one there is
+	NewPasskey    *account.NewPasskey       // to be added
+
+	Passkey *account.Assertion // that was right, good once
+	Holder  *PasskeyHolder     // of it, by the step that found them
 }
 
 // Again means that the same page is shown once more, with what was wrong.
@@ -117,5 +122,7 @@ type Scope struct {
 	shadow    func(identifier string) string
 	require   account.Requirement
 	draft     func(flow, purpose string) []byte
+	passkeys  *account.RelyingParty
+	handle    func(account.ID) []byte
 	issuer    string
 }

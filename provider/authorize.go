@@ -57,7 +57,7 @@ func (o *oidc) judge(w http.ResponseWriter, r *http.Request, req *authRequest) e
 
 // unmet names what a session lacks (OIDC Core section 3.1.2.6).
 func (o *oidc) unmet(req *authRequest, s *store.Session) error {
-	if s != nil && o.fresh(req, s) && req.second && s.ACR != flows.ACR2FA {
+	if s != nil && o.fresh(req, s) && req.second && !flows.TwoFactors(s.ACR) {
 		return bad("interaction_required", "a second factor is needed")
 	}
 	return loginRequired()

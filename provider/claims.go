@@ -37,7 +37,7 @@ var knownScopes = slices.Concat(standardScopes, fieldScopes)
 
 // acrValues are the classes that a sign-in can reach so far, the weakest first:
 // a client that sends all of them is content with any.
-var acrValues = []string{flows.ACR1FA, flows.ACR2FA}
+var acrValues = []string{flows.ACR1FA, flows.ACR2FA, flows.ACRPhr}
 
 // scopeClaims are the claims of each scope (OIDC Core section 5.4; fieldScopes).
 var scopeClaims = map[string][]string{

@@ -59,7 +59,7 @@ func (p *Provider) atDesk(rt support.Route) func(http.ResponseWriter, *http.Requ
 		if err != nil {
 			return err
 		}
-		if s.ACR != flows.ACR2FA || rt.Fresh && !p.fresh(s) {
+		if !flows.TwoFactors(s.ACR) || rt.Fresh && !p.fresh(s) {
 			return p.again(w, r, s, back)
 		}
 		return rt.Serve(w, r, store.Agent{Account: s.Account, From: p.site.Source(r)})

@@ -284,3 +284,12 @@ func (h *house) exchange(b *person, fields ...string) (access, refresh string) {
 }
 
 func newGET(u string) (*http.Request, error) { return http.NewRequest(http.MethodGet, u, nil) }
+
+// inDBRow reads one value out of the SQLite file.
+func (h *house) inDBRow(query string, into any, args ...any) error {
+	h.t.Helper()
+	db, err := sql.Open("sqlite", "file:"+h.db+"?_pragma=busy_timeout(10000)")
+	h.ok(err)
+	defer db.Close()
+	return db.QueryRow(query, args...).Scan(into)
+}

@@ -231,15 +231,17 @@ var notices = map[string]string{"saved": "notice.password_saved", "extended": "n
 
 // pageOf is the page of each step.
 var pageOf = map[flows.StepName]string{
-	flows.Identify{}.Name():    "login",
-	flows.Password{}.Name():    "login",
-	flows.TOTP{}.Name():        "totp",
-	flows.BackupCode{}.Name():  "backup_code",
-	flows.SetUpTOTP{}.Name():   "set_up_totp",
-	flows.OfferCodes{}.Name():  "more_codes",
-	flows.SaveCodes{}.Name():   "backup_codes",
-	flows.NewPassword{}.Name(): "new_password",
-	flows.Join{}.Name():        "join",
+	flows.Identify{}.Name():     "login",
+	flows.Password{}.Name():     "login",
+	flows.TOTP{}.Name():         "totp",
+	flows.BackupCode{}.Name():   "backup_code",
+	flows.SetUpTOTP{}.Name():    "set_up_totp",
+	flows.Passkey{}.Name():      "passkey",
+	flows.SetUpPasskey{}.Name(): "set_up_passkey",
+	flows.OfferCodes{}.Name():   "more_codes",
+	flows.SaveCodes{}.Name():    "backup_codes",
+	flows.NewPassword{}.Name():  "new_password",
+	flows.Join{}.Name():         "join",
 }
 
 // mark puts on the page what was wrong, and returns the status: 401 for
@@ -259,6 +261,9 @@ func (p *Provider) mark(r *http.Request, page *templates.Page, a *flows.Again) i
 		}
 		page.Data = d
 	case flows.SetUpPage:
+		d.Name = a.Typed
+		page.Data = d
+	case flows.SetUpPasskeyPage:
 		d.Name = a.Typed
 		page.Data = d
 	case flows.JoinPage:

@@ -80,22 +80,27 @@ type Provider struct {
 
 // DefaultPolicy is what people are asked unless the host says otherwise.
 func DefaultPolicy() map[flows.Kind]flows.Policy {
-	code := flows.OneOf(flows.TOTP{}, flows.BackupCode{}, flows.SetUpTOTP{})
+	code := flows.OneOf(flows.TOTP{}, flows.Passkey{}, flows.BackupCode{}, flows.SetUpTOTP{})
 	second := flows.When(flows.NeedsSecond,
 		flows.Seq(code, flows.Do(flows.OfferCodes{}), flows.Do(flows.SaveCodes{})))
+	who := flows.Seq(
+		flows.When(flows.Unproven, flows.OneOf(flows.Password{}, flows.Passkey{})),
+		flows.When(flows.OnlyHeld, flows.Do(flows.Password{})))
 	return map[flows.Kind]flows.Policy{
 		flows.Login: flows.Seq(
-			flows.Do(flows.Identify{}),
-			flows.OneOf(flows.Password{}),
+			flows.OneOf(flows.Identify{}, flows.Passkey{}),
+			who,
 			second,
 			flows.When(flows.MustChange, flows.Do(flows.NewPassword{})),
 		),
-		flows.StepUp: flows.Seq(flows.OneOf(flows.Password{}), second),
+		flows.StepUp: flows.Seq(who, second),
 		flows.Enroll: flows.Seq(
-			flows.OneOf(flows.Password{}),
-			flows.OneOf(flows.TOTP{}, flows.BackupCode{}),
+			flows.When(flows.Changes(flows.ChangePassword), flows.Do(flows.Password{})),
+			who,
+			flows.OneOf(flows.TOTP{}, flows.Passkey{}, flows.BackupCode{}),
 			flows.When(flows.Changes(flows.ChangePassword), flows.Do(flows.NewPassword{})),
 			flows.When(flows.Changes(flows.AddAuthenticator), flows.Do(flows.SetUpTOTP{})),
+			flows.When(flows.Changes(flows.AddPasskey), flows.Do(flows.SetUpPasskey{})),
 			flows.Do(flows.SaveCodes{}),
 		),
 		flows.Reset:  flows.Seq(flows.Do(flows.NewPassword{})),
@@ -124,10 +129,18 @@ func New(ctx context.Context, c Config) (*Provider, error) {
 	if err != nil {
 		return nil, err
 	}
+	passkeys, err := passkeysOf(c.Issuer)
+	if err != nil {
+		return nil, err
+	}
+	handle, err := handleKey(ctx, c.Store)
+	if err != nil {
+		return nil, err
+	}
 	p.engine = &flows.Engine{
 		Policies: c.Policy, Store: c.Store, Directory: c.Directory,
 		Guard: account.Guard{Now: c.Store.Now}, Hasher: c.Hasher, Rules: c.Rules,
-		Shadow: shadow, Draft: draft, Require: c.Require, Issuer: "Medximity",
+		Shadow: shadow, Draft: draft, Passkeys: passkeys, Handle: handle, Require: c.Require, Issuer: "Medximity",
 		Now: c.Store.Now, Idle: c.Idle, Absolute: c.Absolute,
 	}
 	client, err := outgoing.Client(c.Outgoing, tellFor)

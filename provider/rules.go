@@ -202,7 +202,7 @@ func classed(_ context.Context, req *authRequest) error {
 	req.second = req.client.RequireMFA
 	for _, acr := range strings.Fields(req.form.Get("acr_values")) {
 		if slices.Contains(acrValues, acr) {
-			req.second = req.second || acr == flows.ACR2FA
+			req.second = req.second || flows.TwoFactors(acr)
 			return nil
 		}
 	}

@@ -25,7 +25,7 @@ const (
 func (o *oidc) satisfied(req *authRequest, s *store.Session) verdict {
 	right := s != nil && (req.subject == "" || req.subject == o.subjectFor(req.client, s.Account))
 	fresh := right && o.fresh(req, s)
-	enough := right && (!req.second || s.ACR == flows.ACR2FA)
+	enough := right && (!req.second || flows.TwoFactors(s.ACR))
 	switch {
 	case fresh && enough:
 		return pass

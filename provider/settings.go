@@ -14,7 +14,7 @@ import (
 func (p *Provider) settings() *settings.Settings {
 	return &settings.Settings{
 		Site: p.site, Store: p.Store, Directory: p.Directory,
-		Enrol: p.enrol, Scopes: knownScopes,
+		Enrol: p.enrol, Passkeys: p.engine.Passkeys != nil, Scopes: knownScopes,
 		Required: func(e *directory.Entry) bool { return p.engine.Requires(e) },
 	}
 }
@@ -52,9 +52,9 @@ func (p *Provider) admit(rt settings.Route) func(http.ResponseWriter, *http.Requ
 
 // freshest reports whether the session proved lately all that its account can.
 func (p *Provider) freshest(r *http.Request, s *store.Session) (bool, error) {
-	if !p.fresh(s) || s.ACR == flows.ACR2FA {
+	if !p.fresh(s) || flows.TwoFactors(s.ACR) {
 		return p.fresh(s), nil
 	}
 	second, err := p.Store.Second(r.Context(), s.Account)
-	return second.Authenticators == 0, err
+	return !second.Any(), err
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 
+	"github.com/medximity/idp/flows/account"
 	"github.com/medximity/idp/provider/store"
 )
 
@@ -35,6 +36,21 @@ func draftKey(ctx context.Context, s *store.Store) (func(flow, purpose string) [
 	return func(flow, purpose string) []byte {
 		mac := hmac.New(sha256.New, key)
 		mac.Write([]byte(purpose + ":" + flow))
+		return mac.Sum(nil)
+	}, nil
+}
+
+// handleKey returns what authenticators are told to know an account by. It is the
+// same for ever, and says nothing of whose it is to whoever finds the authenticator
+// (WebAuthn Level 3 section 14.6.1).
+func handleKey(ctx context.Context, s *store.Store) (func(account.ID) []byte, error) {
+	key, err := s.Secret(ctx, "passkeys", sha256.Size)
+	if err != nil {
+		return nil, err
+	}
+	return func(id account.ID) []byte {
+		mac := hmac.New(sha256.New, key)
+		mac.Write([]byte(id))
 		return mac.Sum(nil)
 	}, nil
 }

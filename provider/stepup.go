@@ -33,7 +33,7 @@ func (p *Provider) stepUpFor(w http.ResponseWriter, r *http.Request, s *store.Se
 		if err != nil {
 			return err
 		}
-		if second.Authenticators > 0 || p.fresh(s) {
+		if second.Any() || p.fresh(s) {
 			f.Facts = proven(s)
 		}
 	}
@@ -92,9 +92,12 @@ func proven(s *store.Session) []flows.Fact {
 		switch m {
 		case "pwd":
 			facts = append(facts, flows.Fact{Kind: flows.KnowsPassword, Step: flows.FromSession, Methods: []string{m}, At: s.AuthTime})
-		case "otp":
+		case "otp", "hwk", "swk":
 			facts = append(facts, flows.Fact{Kind: flows.HoldsSecond, Step: flows.FromSession, Methods: []string{m}, At: s.AuthTime})
 		}
+	}
+	if s.ACR == flows.ACRPhr {
+		facts = append(facts, flows.Fact{Kind: flows.VerifiedUser, Step: flows.FromSession, At: s.AuthTime})
 	}
 	return facts
 }

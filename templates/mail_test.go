@@ -29,6 +29,8 @@ func letters() map[string]map[string]any {
 		"password_reset":        links(notMe),
 		"password_changed":      links(notMe),
 		"second_factor_added":   links(notMe),
+		"passkey_added":         links(notMe),
+		"passkey_removed":       links(notMe),
 		"second_factor_removed": links(notMe),
 		"second_factor_reset":   links(nil),
 		"second_factor_held":    links(nil),

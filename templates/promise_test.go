@@ -138,8 +138,12 @@ func TestLastRequiredAuthenticatorStays(t *testing.T) {
 		if sample.page.Name != "security" {
 			continue
 		}
-		offered := strings.Contains(render(t, s, sample.page, "en"), "/authenticators/remove")
-		if want := sample.name != "required" && sample.name != "nothing yet"; offered != want {
+		page := render(t, s, sample.page, "en")
+		offered := strings.Contains(page, "/authenticators/remove")
+		if strings.Contains(page, "/passkeys/remove") != strings.HasPrefix(sample.name, "all") {
+			t.Errorf("%s: a passkey's removal", sample.name)
+		}
+		if want := sample.name != "required" && sample.name != "nothing yet" && sample.name != "a passkey alone"; offered != want {
 			t.Errorf("%s: removal offered: %v", sample.name, offered)
 		}
 	}

@@ -28,7 +28,8 @@ func settingsSamples(wrong func(...string) []Problem) []sample {
 	type security struct {
 		Username, Email, NewEmail, Language string
 		OwnPassword, OwnProfile, Required   bool
-		Authenticators                      []authenticator
+		Authenticators, Passkeys            []authenticator
+		CanPasskey, Fixed                   bool
 		CodesLeft                           int
 	}
 	type remove struct {
@@ -89,10 +90,14 @@ func settingsSamples(wrong func(...string) []Problem) []sample {
 		"QK3Y-7GBT-H6WA9", "9FJX-M2SC-4RDPV", "T8EH-5NKW-Y3QGB", "V4ZM-C7XA-2JTF6", "K9PS-6DRY-W8HNE"}
 	phone := authenticator{"a1", "Phone", noon, noon}
 	all := security{"grace", "grace@riverside.example", "grace@new.example", "ko", true, true, true,
-		[]authenticator{phone, {"a2", "Tablet at the front desk", noon, time.Time{}}}, 3}
+		[]authenticator{phone, {"a2", "Tablet at the front desk", noon, time.Time{}}},
+		[]authenticator{{"p1", "Laptop", noon, noon}}, true, false, 3}
 	required := security{Username: "grace", Email: "grace@riverside.example", Required: true, CodesLeft: 10,
-		Authenticators: []authenticator{phone}}
+		Authenticators: []authenticator{phone}, CanPasskey: true, Fixed: true}
+	keyOnly := required
+	keyOnly.Authenticators, keyOnly.Passkeys = nil, []authenticator{{"p1", "Laptop", noon, noon}}
 	free := required
+	free.Fixed = false
 	free.Required, free.CodesLeft = false, 1
 	free.Authenticators = []authenticator{{ID: "a1", Added: noon}}
 	var lines []line
@@ -102,7 +107,7 @@ func settingsSamples(wrong func(...string) []Problem) []sample {
 		"second_factor_removed", "second_factor_reset", "second_factor_held", "second_factor_released",
 		"backup_codes_made", "backup_code_used", "email_change_asked", "email_changed", "email_change_cancelled",
 		"disavowed", "stepped_up", "language_changed", "consent_given", "consent_withdrawn", "support_asked", "account_added",
-		"member_changed.role", "member_changed.locations", "access_reviewed",
+		"member_changed.role", "member_changed.locations", "passkey_added", "passkey_removed", "passkey_cloned", "access_reviewed",
 		"ownership_offered", "ownership_agreed", "ownership_kept", "ownership_transferred"} {
 		lines = append(lines, line{What: what, At: noon, Source: "192.0.2.7"})
 	}
@@ -154,6 +159,9 @@ func settingsSamples(wrong func(...string) []Problem) []sample {
 		{"all, after a change", done},
 		{"required", Page{Name: "security", Data: required}},
 		{"free", Page{Name: "security", Data: free}},
+		{"a passkey alone", Page{Name: "security", Data: keyOnly}},
+		{"", Page{Name: "remove_passkey", Data: remove{ID: "p1", Name: "Laptop", Added: noon, Used: noon}}},
+		{"last", Page{Name: "remove_passkey", Data: remove{ID: "p1", Name: "Laptop", Added: noon, Last: true}}},
 		{"", Page{Name: "remove_authenticator", Data: remove{ID: "a1", Name: "Phone", Added: noon, Used: noon}}},
 		{"last", Page{Name: "remove_authenticator", Data: remove{ID: "a1", Name: "Phone", Added: noon, Last: true}}},
 		{"", Page{Name: "sessions", Data: sessions{[]session{

@@ -22,7 +22,7 @@ func samples() []sample {
 		}
 		return p
 	}
-	type signIn struct{ Identifier, App string }
+	type signIn struct{ Identifier, App, Passkey string }
 	type password struct {
 		Username string
 		Min, Max int
@@ -55,6 +55,8 @@ func samples() []sample {
 		Until                                time.Time
 		Reply                                string
 	}
+	type passkey struct{ App, Options string }
+	type newPasskey struct{ Username, Options, Name string }
 	type due struct {
 		Reference string
 		Due       time.Time
@@ -93,7 +95,7 @@ func samples() []sample {
 		{"first visit", Page{Name: "login", Step: "identify", Flow: "f1", App: "Chart", Data: signIn{App: "Chart"}}},
 		{"after saving a password", Page{Name: "login", Step: "identify", Flow: "f1", Notice: "Saved.", Data: signIn{}}},
 		{"wrong password", Page{Name: "login", Step: "password", Flow: "f1", App: "Chart", Problems: wrong(""),
-			Warning: "Few attempts left.", Data: signIn{"grace", "Chart"}}},
+			Warning: "Few attempts left.", Data: signIn{"grace", "Chart", "{}"}}},
 		{"nothing typed", Page{Name: "login", Step: "identify", Flow: "f1", Problems: wrong("identifier", "password"), Data: signIn{}}},
 		{"Internet Explorer", Page{Name: "login", Step: "identify", Flow: "f1", Outdated: true, Data: signIn{}}},
 		{"", Page{Name: "new_password", Flow: "f1", Action: "/id/reset-password", Data: password{"grace", 15, 256, true}}},
@@ -133,6 +135,10 @@ func samples() []sample {
 		{"refused", Page{Name: "support", Problems: wrong("name", "practice", "npi", "username", "email"),
 			Data: form{"Grace", "Riverside", "123", "grace", "grace", "Lost my phone."}}},
 		{"", Page{Name: "support_sent", Data: due{"AB12CD34", noon}}},
+		{"", Page{Name: "passkey", Flow: "f1", Action: "/id/login/passkey", Ways: []string{"password", "backup-code"}, Data: passkey{"", "{}"}}},
+		{"refused", Page{Name: "passkey", Flow: "f1", Action: "/id/login/passkey", Ways: []string{"identify"}, Problems: wrong(""), Data: passkey{"Chart", "{}"}}},
+		{"", Page{Name: "set_up_passkey", Flow: "f1", Action: "/id/login/set-up-passkey", Data: newPasskey{"grace", "{}", ""}}},
+		{"refused", Page{Name: "set_up_passkey", Flow: "f1", Action: "/id/login/set-up-passkey", Problems: wrong("name"), Data: newPasskey{"grace", "{}", "Laptop"}}},
 		{"", Page{Name: "home", Data: user{"grace"}}},
 		{"", Page{Name: "logout"}},
 		{"asked by an app", Page{Name: "logout", App: "Chart", Data: logout{[]field{{"id_token_hint", "j.w.t"}, {"state", "s"}}, ""}}},

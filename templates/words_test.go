@@ -97,7 +97,7 @@ var (
 	inTemplate = regexp.MustCompile(`\bt "([a-z_.]+)"`)
 	inGo       = regexp.MustCompile(`"((?:err|warn|notice)\.[a-z_]+|codes\.file)"`)
 	// made are the keys that are put together where they are said.
-	made = regexp.MustCompile(`^(time\.|sessions\.device$|language\.|scope\.|role\.|status\.|act\.|mail\.team\.did\.|transfer\.state\.|case\.state\.|case\.reply\.|desk\.(state|fact|fits|by|lack|log)\.|check\.|remedy\.|err\.case\.|way\.|activity\.|notice\.|pw\.(show|hide)\.|mail\.\w+\.subject$)`)
+	made = regexp.MustCompile(`^(time\.|sessions\.device$|passkey\.unnamed$|language\.|scope\.|role\.|status\.|act\.|mail\.team\.did\.|transfer\.state\.|case\.state\.|case\.reply\.|desk\.(state|fact|fits|by|lack|log)\.|check\.|remedy\.|err\.case\.|way\.|activity\.|notice\.|pw\.(show|hide)\.|mail\.\w+\.subject$)`)
 )
 
 func collectKeys(t *testing.T, root string, into map[string]bool) {

@@ -28,6 +28,11 @@ const (
 	BackupMade       Kind = "backup_codes_made"      // a new set; the old one is dead
 	BackupVoided     Kind = "backup_codes_voided"    // by an operator; a new set is made at the next sign-in
 	BackupUsed       Kind = "backup_code_used"       // instead of an authenticator
+	PasskeyAdded     Kind = "passkey_added"          // by its owner
+	PasskeyRemoved   Kind = "passkey_removed"        // likewise
+	PasskeyUsed      Kind = "passkey_used"           // it was right
+	PasskeyRefused   Kind = "passkey_refused"        // Reason says why; nothing of the account moves
+	PasskeyCloned    Kind = "passkey_cloned"         // its count did not rise: there may be a copy
 	EmailAsked       Kind = "email_change_asked"     // both addresses were sent a link
 	EmailChanged     Kind = "email_changed"          // both agreed
 	EmailCancelled   Kind = "email_change_cancelled" // by either, or given up

@@ -11,10 +11,14 @@ var ErrReplayed = errors.New("the code was used before")
 
 // Second is what second factor an account has.
 type Second struct {
-	Authenticators int
+	Authenticators int // apps
+	Passkeys       int
 	Codes          int  // backup codes not used yet
-	LastWasBackup  bool // of the two, a backup code was used last
+	LastWasBackup  bool // of apps and codes, a backup code was used last
 }
+
+// Any reports whether there is a second factor at all. Backup codes alone are none.
+func (s Second) Any() bool { return s.Authenticators+s.Passkeys > 0 }
 
 // Burn is a right answer to be used up with what it leads to: a code of an
 // authenticator, or the hash of a backup code.

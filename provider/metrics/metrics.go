@@ -56,7 +56,7 @@ func New() *Metrics {
 		mailDeliveries: f.counter("mail_deliveries_total", "Attempts to send a mail.",
 			label{"template", []string{"reset", "locked", "password_reset", "password_changed", "support_request", "case_opened",
 				"case_notice", "case_reply", "case_done",
-				"second_factor_added", "second_factor_removed", "second_factor_reset", "second_factor_held", "team",
+				"passkey_added", "passkey_removed", "second_factor_added", "second_factor_removed", "second_factor_reset", "second_factor_held", "team",
 				"transfer_offer", "transfer_offered", "transfer_agreed", "transfer_ended", "transfer_done",
 				"backup_code_used", "backup_codes_made", "email_confirm_old", "email_confirm_new", "email_changed",
 				"invite", "invited_known"}},

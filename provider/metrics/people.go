@@ -27,11 +27,12 @@ type people struct {
 	offsets                    *counter
 	audit                      *counter
 	deskActions, deskOutcomes  *counter
+	passkeys                   *counter
 	deskTook                   *prometheus.HistogramVec
 }
 
 func newPeople(f factory) people {
-	step := label{"step", []string{"password", "totp", "backup-code"}}
+	step := label{"step", []string{"password", "totp", "backup-code", "passkey"}}
 	p := people{
 		attempts: f.counter("login_attempts_total", "Answers to a step that judges a secret.",
 			step, label{"outcome", []string{"passed", "failed", "refused"}}),
@@ -41,7 +42,7 @@ func newPeople(f factory) people {
 				account.Disabled, account.RateLimited, account.UpstreamError, account.TooBusy, account.Lapsed,
 				account.BadCode, account.ReplayedCode, account.Held)}),
 		logins: f.counter("logins_total", "Completed sign-ins, by how.",
-			label{"method", []string{"password", "totp", "backup_code"}}),
+			label{"method", []string{"password", "totp", "backup_code", "passkey"}}),
 		lockouts: f.counter("lockouts_total", "Locks, by the step whose failures made them.", step),
 		cleared: f.counter("lockouts_cleared_total", "Locks ended, by what.",
 			label{"by", bys(account.ByTimeout, account.ByReset, account.ByOwner, account.BySupport)}),
@@ -74,11 +75,13 @@ func newPeople(f factory) people {
 		held:       f.counter("second_factor_holds_total", "Second factors stopped after too many wrong codes."),
 		backupUsed: f.counter("backup_codes_used_total", "Backup codes used up."),
 		secondChanged: f.counter("second_factor_changes_total", "Second factors changed by their owners.",
-			label{"method", []string{"totp", "backup_codes"}}, label{"change", []string{"added", "removed"}}),
+			label{"method", []string{"totp", "backup_codes", "passkey"}}, label{"change", []string{"added", "removed"}}),
 		secondReset: f.counter("second_factor_resets_total", "Second factors taken away for their owners, by whom.",
 			label{"by", bys(account.ByOwner, account.BySupport)}),
 		offsets: f.counter("totp_accepted_offset_total", "Accepted codes, by how many steps their app's clock was ahead.",
 			label{"offset", []string{"-1", "0", "1"}}),
+		passkeys: f.counter("passkeys_refused_total", "Passkeys that were not believed, by why.",
+			label{"cause", reasons(account.PasskeyCauses...)}),
 		deskActions: f.counter("support_actions_total", "What was done to cases, or refused, by whomever.",
 			caseActions(), label{"result", []string{"done", "refused"}}),
 		deskOutcomes: f.counter("support_outcomes_total", "What came of cases. One that does two things counts for both.",
@@ -144,6 +147,15 @@ func (m *Metrics) Observe(e account.Event) {
 		p.secondChanged.inc("backup_codes", "added")
 	case account.BackupVoided:
 		p.secondChanged.inc("backup_codes", "removed")
+	case account.PasskeyUsed:
+		p.attempts.inc("passkey", "passed")
+	case account.PasskeyRefused:
+		p.attempts.inc("passkey", "refused")
+		p.passkeys.inc(string(e.Reason))
+	case account.PasskeyAdded:
+		p.secondChanged.inc("passkey", "added")
+	case account.PasskeyRemoved:
+		p.secondChanged.inc("passkey", "removed")
 	case account.SecondReset:
 		p.secondReset.inc(string(e.By))
 	case account.CaseChanged:
@@ -176,6 +188,8 @@ func (p *people) signedIn(e account.Event) {
 		method = "totp"
 	case "backup-code":
 		method = "backup_code"
+	case "passkey":
+		method = "passkey"
 	}
 	p.logins.inc(method)
 	if e.Took > 0 {
@@ -253,7 +267,8 @@ func kinds() []string {
 		account.CaseDone, account.CaseRejected,
 		account.KeysRotated, account.ClientChanged, account.PracticeChanged, account.SteppedUp, account.CodeAccepted,
 		account.SecondAdded, account.SecondRemoved, account.SecondReset, account.SecondHeld, account.BackupMade,
-		account.BackupVoided, account.BackupUsed, account.EmailAsked, account.EmailChanged, account.EmailCancelled,
+		account.BackupVoided, account.BackupUsed, account.PasskeyAdded, account.PasskeyRemoved, account.PasskeyUsed,
+		account.PasskeyRefused, account.PasskeyCloned, account.EmailAsked, account.EmailChanged, account.EmailCancelled,
 		account.Disavowed, account.LanguageChanged, account.ConsentGiven, account.ConsentWithdrawn,
 		account.MemberChanged, account.LocationChanged, account.AccessReviewed, account.OwnershipOffered,
 		account.OwnershipAgreed, account.OwnershipKept, account.OwnershipTransferred,

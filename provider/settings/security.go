@@ -28,6 +28,10 @@ func (s *Settings) security(w http.ResponseWriter, r *http.Request, sess *store.
 	if d.Authenticators, err = s.authenticators(r, p.ID); err != nil {
 		return err
 	}
+	if d.Passkeys, err = s.passkeys(r, p.ID); err != nil {
+		return err
+	}
+	d.CanPasskey, d.Fixed = s.Passkeys, d.Required && second.Authenticators+second.Passkeys == 1
 	if d.NewEmail, err = s.Store.PendingEmail(r.Context(), p.ID); err != nil {
 		return err
 	}
@@ -69,7 +73,7 @@ func (s *Settings) replaceCodes(w http.ResponseWriter, r *http.Request, sess *st
 	if err != nil {
 		return err
 	}
-	if second.Authenticators == 0 {
+	if !second.Any() {
 		s.toSecurity(w, r, "")
 		return nil
 	}
@@ -88,7 +92,11 @@ func (s *Settings) askToRemove(w http.ResponseWriter, r *http.Request, sess *sto
 	}
 	id := r.URL.Query().Get("id")
 	i := slices.IndexFunc(all, func(a web.Authenticator) bool { return a.ID == id })
-	last := len(all) == 1
+	second, err := s.Store.Second(r.Context(), p.ID)
+	if err != nil {
+		return err
+	}
+	last := second.Authenticators+second.Passkeys == 1
 	if i < 0 || last && s.Required(p) {
 		s.toSecurity(w, r, "")
 		return nil

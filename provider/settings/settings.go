@@ -25,6 +25,8 @@ type Settings struct {
 	// Enrol sends the browser to a flow that changes how the account is proven,
 	// and comes back to the page of ours.
 	Enrol func(w http.ResponseWriter, r *http.Request, s *store.Session, c flows.Change, back string) error
+	// Passkeys can be made here.
+	Passkeys bool
 	// Scopes are those that have words.
 	Scopes []string
 	// Required reports whether the person must have a second factor.
@@ -50,6 +52,9 @@ func (s *Settings) Routes() []Route {
 		{"GET /account/security", SignedIn, "", s.security},
 		{"POST /account/security/password", SignedIn, security, s.changePassword},
 		{"POST /account/security/authenticators", SignedIn, security, s.addAuthenticator},
+		{"POST /account/security/passkeys", SignedIn, security, s.addPasskey},
+		{"GET /account/security/passkeys/remove", Fresh, "", s.askToRemovePasskey},
+		{"POST /account/security/passkeys/remove", Fresh, security, s.removePasskey},
 		{"POST /account/security/backup-codes", SignedIn, security, s.replaceCodes},
 		{"GET /account/security/authenticators/remove", Fresh, "", s.askToRemove},
 		{"POST /account/security/authenticators/remove", Fresh, security, s.remove},
@@ -116,7 +121,8 @@ func query(notice string) string {
 
 // notices are all that a page may be asked to tell: a link to it cannot put
 // other words there.
-var notices = [...]string{"password_changed", "authenticator_added", "authenticator_removed", "codes_made",
+var notices = [...]string{"password_changed", "authenticator_added", "authenticator_removed",
+	"passkey_added", "passkey_removed", "codes_made",
 	"session_ended", "sessions_ended", "language_saved", "email_withdrawn", "app_withdrawn",
 	"link_sent", "member_unlocked", "member_second_reset", "member_role", "member_locations", "member_signed_out",
 	"member_deactivated", "member_reactivated", "location_added", "location_renamed", "location_removed",

@@ -305,7 +305,8 @@ func TestSessionsPage(t *testing.T) {
 var kinds = []account.Kind{account.SignedIn, account.SteppedUp, account.SignInFailed, account.SignInRefused, account.Locked,
 	account.LockCleared, account.PasswordDisabled, account.PasswordChanged, account.ResetRequested, account.ResetOpened,
 	account.ResetCompleted, account.ResetCancelled, account.CodeAccepted, account.SecondAdded, account.SecondRemoved,
-	account.SecondReset, account.SecondHeld, account.BackupMade, account.BackupVoided, account.BackupUsed, account.EmailAsked,
+	account.SecondReset, account.SecondHeld, account.BackupMade, account.BackupVoided, account.BackupUsed,
+	account.PasskeyAdded, account.PasskeyRemoved, account.PasskeyUsed, account.PasskeyRefused, account.PasskeyCloned, account.EmailAsked,
 	account.EmailChanged, account.EmailCancelled, account.Disavowed, account.LanguageChanged, account.ConsentGiven,
 	account.ConsentWithdrawn, account.SessionEnded,
 	account.GrantRevoked, account.AccountAdded, account.AccountDisabled, account.AccountEnabled, account.SupportAsked,
@@ -337,7 +338,7 @@ func TestActivityHasWords(t *testing.T) {
 			t.Errorf("no words for %s", key)
 		}
 	}
-	if len(keys) != len(notices)+42 {
+	if len(keys) != len(notices)+45 {
 		t.Errorf("%d keys", len(keys))
 	}
 }

@@ -37,7 +37,7 @@ func (s *Store) Finish(ctx context.Context, f *flows.Flow, p flows.Progress, n f
 		made = db.AddSessionParams{
 			ID: account.HashSecret(n.Token), Account: string(f.Account), Practice: string(f.Practice),
 			Epoch: epochAfter(g.Epoch, p), Now: t.now(), AuthTime: micros(n.AuthTime), Methods: string(methods),
-			Acr: n.ACR, Second: n.ACR == flows.ACR2FA, Device: n.Device, Address: addressOf(n.Address),
+			Acr: n.ACR, Second: flows.TwoFactors(n.ACR), Device: n.Device, Address: addressOf(n.Address),
 			Idle: n.Idle.Microseconds(), ExpiresAt: micros(t.at.Add(n.Absolute)),
 			Flow: f.ID, Revision: f.Revision, FlowEpoch: g.Epoch, Locks: g.Locks, KnownDevice: f.Device,
 		}
@@ -140,7 +140,9 @@ func (t *tx) onlySettle(p flows.Progress) error {
 
 // raises reports whether the progress changes how the account is proven. Then
 // all that was proven before is void (ASVS 7.4.3).
-func raises(p flows.Progress) bool { return p.Hash != "" || p.Authenticator != nil }
+func raises(p flows.Progress) bool {
+	return p.Hash != "" || p.Authenticator != nil || p.NewPasskey != nil
+}
 
 // epochAfter is the account's epoch once the progress is written.
 func epochAfter(epoch int64, p flows.Progress) int64 {
@@ -157,6 +159,11 @@ func (s *Store) apply(ctx context.Context, t *tx, f *flows.Flow, p flows.Progres
 	if err := s.burn(ctx, t, f, p); err != nil {
 		return err
 	}
+	if p.Passkey != nil {
+		if err := t.usePasskey(ctx, s, f, *p.Passkey); err != nil {
+			return err
+		}
+	}
 	if raises(p) {
 		if err := t.void(ctx, f, session); err != nil {
 			return err
@@ -169,6 +176,11 @@ func (s *Store) apply(ctx context.Context, t *tx, f *flows.Flow, p flows.Progres
 	}
 	if p.Authenticator != nil {
 		if err := s.addAuthenticator(ctx, t, f, *p.Authenticator); err != nil {
+			return err
+		}
+	}
+	if p.NewPasskey != nil {
+		if err := s.addPasskey(ctx, t, f, *p.NewPasskey); err != nil {
 			return err
 		}
 	}

@@ -135,7 +135,7 @@ func (s *Store) Advance(ctx context.Context, f *flows.Flow, p flows.Progress) er
 // all it rests on still holds; an answer that does neither is compared with the
 // flow's own row alone.
 func (t *tx) proven(ctx context.Context, f *flows.Flow, p flows.Progress) (db.SettleRightRow, error) {
-	if p.Lease.Valid() || p.Burn != nil || p.Codes != nil || raises(p) {
+	if p.Lease.Valid() || p.Burn != nil || p.Codes != nil || p.Passkey != nil || raises(p) {
 		return t.hold(ctx, f, p.Lease, false)
 	}
 	return db.SettleRightRow{Epoch: f.Epoch, Locks: f.Locks}, nil

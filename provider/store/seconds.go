@@ -17,7 +17,7 @@ func (s *Store) Second(ctx context.Context, id account.ID) (account.Second, erro
 	if err != nil {
 		return account.Second{}, fmt.Errorf("store: second factor: %w", err)
 	}
-	return account.Second{Authenticators: int(r.Authenticators), Codes: int(r.CodesLeft),
+	return account.Second{Authenticators: int(r.Authenticators), Passkeys: int(r.Passkeys), Codes: int(r.CodesLeft),
 		LastWasBackup: r.BackupAt > r.CodeAt}, nil
 }
 
@@ -148,35 +148,44 @@ func (s *Store) putBackupSet(ctx context.Context, t *tx, f *flows.Flow, set acco
 // proven is void; the session that asked goes on.
 func (s *Store) RemoveAuthenticator(ctx context.Context, by *Session, id string, required bool, from account.Source) (bool, error) {
 	err := s.update(ctx, func(t *tx) error {
-		// The guard's row orders it against sign-ins and other removals.
-		epoch, err := t.RaiseEpoch(ctx, string(by.Account))
-		if err != nil || epoch != by.Epoch+1 {
-			return orGone(err)
-		}
-		n, err := t.Queries.RemoveAuthenticator(ctx, db.RemoveAuthenticatorParams{ID: id, Account: string(by.Account), Required: required})
-		if err != nil || n == 0 {
-			return orGone(err)
-		}
-		left, err := t.Second(ctx, string(by.Account))
-		if err == nil && left.Authenticators == 0 {
-			err = t.dropBackupCodes(ctx, by.Account)
-		}
-		if err != nil {
-			return err
-		}
-		if err := t.KeepSession(ctx, db.KeepSessionParams{ID: by.ID, Account: string(by.Account), Epoch: epoch}); err != nil {
-			return err
-		}
-		if err := t.endSessionsBut(ctx, by.Account, account.ProofChanged, by.ID); err != nil {
-			return err
-		}
-		t.tell(account.Event{Kind: account.SecondRemoved, Subject: string(by.Account), Practice: by.Practice, Source: from})
-		return s.notify(ctx, t, "second_factor_removed", by.Account, nil)
+		return s.removeSecond(ctx, t, by, func() (int64, error) {
+			return t.Queries.RemoveAuthenticator(ctx, db.RemoveAuthenticatorParams{ID: id, Account: string(by.Account), Required: required})
+		}, account.Event{Kind: account.SecondRemoved, Source: from}, "second_factor_removed")
 	})
 	if errors.Is(err, errGone) {
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// removeSecond removes something that proves the account, tells the event and
+// mails its owner.
+func (s *Store) removeSecond(ctx context.Context, t *tx, by *Session, remove func() (int64, error), e account.Event, mail string) error {
+	// The guard's row orders it against sign-ins and other removals.
+	epoch, err := t.RaiseEpoch(ctx, string(by.Account))
+	if err != nil || epoch != by.Epoch+1 {
+		return orGone(err)
+	}
+	n, err := remove()
+	if err != nil || n == 0 {
+		return orGone(err)
+	}
+	left, err := t.Second(ctx, string(by.Account))
+	if err == nil && left.Authenticators+left.Passkeys == 0 {
+		err = t.dropBackupCodes(ctx, by.Account)
+	}
+	if err != nil {
+		return err
+	}
+	if err := t.KeepSession(ctx, db.KeepSessionParams{ID: by.ID, Account: string(by.Account), Epoch: epoch}); err != nil {
+		return err
+	}
+	if err := t.endSessionsBut(ctx, by.Account, account.ProofChanged, by.ID); err != nil {
+		return err
+	}
+	e.Subject, e.Practice = string(by.Account), by.Practice
+	t.tell(e)
+	return s.notify(ctx, t, mail, by.Account, nil)
 }
 
 func (t *tx) dropBackupCodes(ctx context.Context, id account.ID) error {
@@ -207,8 +216,12 @@ func (s *Store) resetSecond(ctx context.Context, t *tx, e account.Event) (was bo
 	if err != nil {
 		return false, err
 	}
-	n, err := t.RemoveAuthenticators(ctx, e.Subject)
-	if err != nil || n == 0 && g.CodeWrong+g.CodeFailed == 0 {
+	apps, err := t.RemoveAuthenticators(ctx, e.Subject)
+	if err != nil {
+		return false, err
+	}
+	passkeys, err := t.RemovePasskeys(ctx, e.Subject)
+	if err != nil || apps+passkeys == 0 && g.CodeWrong+g.CodeFailed == 0 {
 		return false, err
 	}
 	id := account.ID(e.Subject)

@@ -205,7 +205,7 @@ func (d *Desk) standing(r *http.Request, e *directory.Entry, p *web.DeskCasePage
 	if err != nil {
 		return err
 	}
-	p.Role, p.Second = e.Role, second.Authenticators > 0
+	p.Role, p.Second = e.Role, second.Any()
 	p.Status = string(store.StatusOf(st, e.Disabled, d.Store.Now()))
 	return nil
 }

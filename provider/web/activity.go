@@ -47,6 +47,7 @@ func activity(a store.Activity) string {
 		account.PasswordDisabled, account.PasswordChanged, account.ResetCompleted, account.ResetCancelled,
 		account.SecondAdded, account.SecondRemoved, account.SecondReset, account.SecondHeld,
 		account.BackupMade, account.BackupVoided, account.BackupUsed,
+		account.PasskeyAdded, account.PasskeyRemoved, account.PasskeyCloned,
 		account.EmailChanged, account.EmailCancelled, account.Disavowed, account.LanguageChanged,
 		account.ConsentGiven, account.ConsentWithdrawn,
 		account.AccountAdded, account.AccountDisabled, account.AccountEnabled, account.SupportAsked,

@@ -127,12 +127,15 @@ type SecurityPage struct {
 	Language       string // of mails and pages, one of templates.Languages, or ""
 	OwnPassword    bool   // it can be changed here
 	OwnProfile     bool   // so can e-mail and language
-	Required       bool   // a second factor is: the last authenticator cannot go
+	Required       bool   // a second factor is
 	Authenticators []Authenticator
-	CodesLeft      int // backup codes not used yet
+	Passkeys       []Authenticator
+	CanPasskey     bool // one can be made here
+	Fixed          bool // there is one second factor, and it cannot go
+	CodesLeft      int  // backup codes not used yet
 }
 
-// Authenticator is one app that makes codes.
+// Authenticator is one app that makes codes, or one passkey.
 type Authenticator struct {
 	ID    string
 	Name  string

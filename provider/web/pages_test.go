@@ -15,7 +15,7 @@ func TestPageData(t *testing.T) {
 	at := time.Date(2026, time.November, 25, 12, 0, 0, 0, time.UTC)
 	nora := MemberLine{ID: "p2", Name: "Nora Bell", Username: "nora", Role: "front_desk", Status: "locked", Until: at, Manage: true}
 	for _, p := range []templates.Page{
-		{Name: "login", Step: "identify", Flow: "f1", Data: flows.SignInPage{Identifier: "grace", App: "Chart"}},
+		{Name: "login", Step: "identify", Flow: "f1", Data: flows.SignInPage{Identifier: "grace", App: "Chart", Passkey: "{}"}},
 		{Name: "new_password", Action: "/id/reset-password", Data: flows.NewPasswordPage{Username: "grace", Min: 15, Max: 256}},
 		{Name: "locked", Data: LockedPage{30, at}},
 		{Name: "busy", Data: BusyPage{2}},
@@ -40,6 +40,9 @@ func TestPageData(t *testing.T) {
 		{Name: "totp", Step: "totp", Flow: "f1", Data: flows.CodePage{App: "Chart"},
 			Problems: []templates.Problem{{Field: "otp", Text: "Wrong."}}}, // without one the field has the focus
 		{Name: "backup_code", Step: "backup-code", Flow: "f1", Data: flows.CodePage{App: "Chart"}},
+		{Name: "passkey", Step: "passkey", Flow: "f1", Data: flows.PasskeyPage{App: "Chart", Options: "{}"}},
+		{Name: "set_up_passkey", Step: "set-up-passkey", Flow: "f1", Data: flows.SetUpPasskeyPage{Username: "grace", Options: "{}"}},
+		{Name: "remove_passkey", Data: RemovePage{Authenticator{"p1", "Laptop", at, at}, true}},
 		{Name: "set_up_totp", Step: "set-up-totp", Flow: "f1", Data: flows.SetUpPage{Username: "grace", Key: "JBSWY3DPEHPK3PXP",
 			URI: "otpauth://totp/Medximity:grace?secret=JBSWY3DPEHPK3PXP&issuer=Medximity", Name: "Phone", First: true}},
 		{Name: "backup_codes", Step: "backup-codes", Flow: "f1", Data: flows.CodesPage{Codes: []string{"4X7K-9QWM-2BTFZ"}}},

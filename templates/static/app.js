@@ -115,3 +115,37 @@ if (ending) {
   const beat = setInterval(tell, 5_000);
   setTimeout(tell, 1_000); // a status that is there from the start is not heard
 }
+
+// Passkeys. Where the browser has none the page says what else works. On a page
+// that asks for a name as well, the browser offers them beside it.
+for (const form of document.querySelectorAll("[data-passkey]")) {
+  const make = form.dataset.passkey === "create";
+  const parse = make ? "parseCreationOptionsFromJSON" : "parseRequestOptionsFromJSON";
+  if (!window.PublicKeyCredential?.[parse]) continue;
+  const said = form.querySelector("[data-said]");
+  const publicKey = () => PublicKeyCredential[parse](JSON.parse(form.dataset.options));
+  let before;
+  const ask = async (mediation) => {
+    before?.abort();
+    before = new AbortController();
+    const began = performance.now();
+    const options = {publicKey: publicKey(), signal: before.signal, ...(mediation && {mediation})};
+    said.textContent = "";
+    try {
+      const got = await navigator.credentials[make ? "create" : "get"](options);
+      form.elements.passkey.value = JSON.stringify(got);
+      form.requestSubmit();
+    } catch (e) {
+      if (mediation || e.name === "AbortError") return;
+      const late = performance.now() - began >= options.publicKey.timeout;
+      const words = {NotAllowedError: late ? "late" : "cancelled", InvalidStateError: "known"};
+      said.textContent = form.dataset[words[e.name] ?? "failed"];
+    }
+  };
+  form.querySelector("button").addEventListener("click", () => ask());
+  form.hidden = false;
+  for (const p of document.querySelectorAll("[data-without]")) p.hidden = true;
+  if ("beside" in form.dataset) {
+    PublicKeyCredential.isConditionalMediationAvailable?.().then((can) => can && ask("conditional"));
+  }
+}

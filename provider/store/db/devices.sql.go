@@ -129,7 +129,8 @@ SELECT
 	COALESCE(d.code_charged, 0) AS code_charged,
 	COALESCE(g.code_wrong, 0) AS code_wrong,
 	COALESCE(g.disabled, false) AS disabled,
-	CAST(EXISTS (SELECT 1 FROM authenticators a WHERE a.account = $1) AS BOOLEAN) AS has_second
+	CAST(EXISTS (SELECT 1 FROM authenticators a WHERE a.account = $1)
+		OR EXISTS (SELECT 1 FROM passkeys k WHERE k.account = $1) AS BOOLEAN) AS has_second
 FROM (SELECT 1 AS one) AS always
 LEFT JOIN guards g ON g.subject = $1
 LEFT JOIN guards d ON d.subject = $2 AND d.account = $1

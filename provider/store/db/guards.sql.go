@@ -379,7 +379,8 @@ SELECT
 	COALESCE(g.code_charged, 0) AS code_charged,
 	COALESCE(g.code_wrong, 0) AS code_wrong,
 	COALESCE(g.disabled, false) AS disabled,
-	CAST(EXISTS (SELECT 1 FROM authenticators a WHERE a.account = $1) AS BOOLEAN) AS has_second,
+	CAST(EXISTS (SELECT 1 FROM authenticators a WHERE a.account = $1)
+		OR EXISTS (SELECT 1 FROM passkeys k WHERE k.account = $1) AS BOOLEAN) AS has_second,
 	COALESCE(s.window_start, 0) AS window_start,
 	COALESCE(s.failures, 0) AS failures,
 	COALESCE(s.hour_start, 0) AS hour_start,

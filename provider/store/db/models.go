@@ -264,6 +264,19 @@ type Mail struct {
 	DoneAt    int64
 }
 
+type Passkey struct {
+	ID         string
+	Account    string
+	Credential []byte
+	Name       string
+	Record     []byte
+	Counter    int64
+	Verified   bool
+	Synced     bool
+	CreatedAt  int64
+	UsedAt     int64
+}
+
 type PeopleLocation struct {
 	Person   string
 	Location string

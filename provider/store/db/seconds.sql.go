@@ -202,7 +202,8 @@ const removeAuthenticator = `-- name: RemoveAuthenticator :execrows
 DELETE FROM authenticators
 WHERE authenticators.id = $1 AND authenticators.account = $2
 	AND (CAST($3 AS BOOLEAN) = false
-		OR EXISTS (SELECT 1 FROM authenticators o WHERE o.account = authenticators.account AND o.id <> authenticators.id))
+		OR EXISTS (SELECT 1 FROM authenticators o WHERE o.account = authenticators.account AND o.id <> authenticators.id)
+		OR EXISTS (SELECT 1 FROM passkeys p WHERE p.account = authenticators.account))
 `
 
 type RemoveAuthenticatorParams struct {
@@ -256,6 +257,7 @@ func (q *Queries) RemoveBackupSet(ctx context.Context, account string) error {
 const second = `-- name: Second :one
 SELECT
 	CAST((SELECT COUNT(*) FROM authenticators a WHERE a.account = $1) AS BIGINT) AS authenticators,
+	CAST((SELECT COUNT(*) FROM passkeys p WHERE p.account = $1) AS BIGINT) AS passkeys,
 	CAST(COALESCE((SELECT MAX(a.used_at) FROM authenticators a WHERE a.account = $1), 0) AS BIGINT) AS code_at,
 	CAST((SELECT COUNT(*) FROM backup_codes b WHERE b.account = $1 AND b.used_at = 0) AS BIGINT) AS codes_left,
 	CAST(COALESCE((SELECT MAX(b.used_at) FROM backup_codes b WHERE b.account = $1), 0) AS BIGINT) AS backup_at
@@ -263,6 +265,7 @@ SELECT
 
 type SecondRow struct {
 	Authenticators int64
+	Passkeys       int64
 	CodeAt         int64
 	CodesLeft      int64
 	BackupAt       int64
@@ -274,6 +277,7 @@ func (q *Queries) Second(ctx context.Context, account string) (SecondRow, error)
 	var i SecondRow
 	err := row.Scan(
 		&i.Authenticators,
+		&i.Passkeys,
 		&i.CodeAt,
 		&i.CodesLeft,
 		&i.BackupAt,

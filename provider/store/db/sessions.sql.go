@@ -27,7 +27,8 @@ WHERE f.id = $14 AND f.revision = $15 AND f.expires_at > $10
 	AND (f.account = '' OR f.account = $2 AND f.epoch = $16 AND f.locks = $17
 		AND f.device = $13)
 	AND (CAST($18 AS BOOLEAN) = true
-		OR NOT EXISTS (SELECT 1 FROM authenticators a WHERE a.account = $2))
+		OR NOT EXISTS (SELECT 1 FROM authenticators a WHERE a.account = $2)
+			AND NOT EXISTS (SELECT 1 FROM passkeys k WHERE k.account = $2))
 	AND (f.kind = 'login' OR EXISTS (SELECT 1 FROM sessions s
 		WHERE s.id = f.session AND s.account = $2 AND s.epoch = $16
 			AND s.expires_at > $10 AND s.seen_at + s.idle > $10))

@@ -188,7 +188,8 @@ SELECT p.id, p.role, p.username, p.email, p.name, p.disabled, p.deactivated_at, 
 	COALESCE(g.locked_until, 0) AS locked_until,
 	COALESCE(g.password_wrong, 0) AS password_wrong,
 	COALESCE(g.code_wrong, 0) AS code_wrong,
-	CAST(EXISTS (SELECT 1 FROM authenticators a WHERE a.account = p.id) AS BOOLEAN) AS has_second,
+	CAST(EXISTS (SELECT 1 FROM authenticators a WHERE a.account = p.id)
+		OR EXISTS (SELECT 1 FROM passkeys k WHERE k.account = p.id) AS BOOLEAN) AS has_second,
 	CAST(COALESCE((SELECT u.at FROM audit u WHERE u.subject = p.id AND u.kind = 'signed_in'
 		ORDER BY u.at DESC LIMIT 1), 0) AS BIGINT) AS signed_in_at
 FROM people p
@@ -342,7 +343,8 @@ SELECT p.id, p.role, p.username, p.email, p.name, p.disabled, p.deactivated_at, 
 	COALESCE(g.locked_until, 0) AS locked_until,
 	COALESCE(g.password_wrong, 0) AS password_wrong,
 	COALESCE(g.code_wrong, 0) AS code_wrong,
-	CAST(EXISTS (SELECT 1 FROM authenticators a WHERE a.account = p.id) AS BOOLEAN) AS has_second,
+	CAST(EXISTS (SELECT 1 FROM authenticators a WHERE a.account = p.id)
+		OR EXISTS (SELECT 1 FROM passkeys k WHERE k.account = p.id) AS BOOLEAN) AS has_second,
 	CAST(COALESCE((SELECT u.at FROM audit u WHERE u.subject = p.id AND u.kind = 'signed_in'
 		ORDER BY u.at DESC LIMIT 1), 0) AS BIGINT) AS signed_in_at
 FROM people p

@@ -19,7 +19,8 @@ SELECT
 	COALESCE(d.code_charged, 0) AS code_charged,
 	COALESCE(g.code_wrong, 0) AS code_wrong,
 	COALESCE(g.disabled, false) AS disabled,
-	CAST(EXISTS (SELECT 1 FROM authenticators a WHERE a.account = @subject) AS BOOLEAN) AS has_second
+	CAST(EXISTS (SELECT 1 FROM authenticators a WHERE a.account = @subject)
+		OR EXISTS (SELECT 1 FROM passkeys k WHERE k.account = @subject) AS BOOLEAN) AS has_second
 FROM (SELECT 1 AS one) AS always
 LEFT JOIN guards g ON g.subject = @subject
 LEFT JOIN guards d ON d.subject = @device AND d.account = @subject;

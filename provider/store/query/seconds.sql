@@ -2,6 +2,7 @@
 -- What second factor an account has, always in one row.
 SELECT
 	CAST((SELECT COUNT(*) FROM authenticators a WHERE a.account = @account) AS BIGINT) AS authenticators,
+	CAST((SELECT COUNT(*) FROM passkeys p WHERE p.account = @account) AS BIGINT) AS passkeys,
 	CAST(COALESCE((SELECT MAX(a.used_at) FROM authenticators a WHERE a.account = @account), 0) AS BIGINT) AS code_at,
 	CAST((SELECT COUNT(*) FROM backup_codes b WHERE b.account = @account AND b.used_at = 0) AS BIGINT) AS codes_left,
 	CAST(COALESCE((SELECT MAX(b.used_at) FROM backup_codes b WHERE b.account = @account), 0) AS BIGINT) AS backup_at;
@@ -24,7 +25,8 @@ WHERE id = @id AND account = @account AND last_step < @step;
 DELETE FROM authenticators
 WHERE authenticators.id = @id AND authenticators.account = @account
 	AND (CAST(@required AS BOOLEAN) = false
-		OR EXISTS (SELECT 1 FROM authenticators o WHERE o.account = authenticators.account AND o.id <> authenticators.id));
+		OR EXISTS (SELECT 1 FROM authenticators o WHERE o.account = authenticators.account AND o.id <> authenticators.id)
+		OR EXISTS (SELECT 1 FROM passkeys p WHERE p.account = authenticators.account));
 
 -- name: RemoveAuthenticators :execrows
 DELETE FROM authenticators WHERE account = @account;

@@ -19,7 +19,8 @@ WHERE f.id = @flow AND f.revision = @revision AND f.expires_at > @now
 	AND (f.account = '' OR f.account = @account AND f.epoch = @flow_epoch AND f.locks = @locks
 		AND f.device = @known_device)
 	AND (CAST(@second AS BOOLEAN) = true
-		OR NOT EXISTS (SELECT 1 FROM authenticators a WHERE a.account = @account))
+		OR NOT EXISTS (SELECT 1 FROM authenticators a WHERE a.account = @account)
+			AND NOT EXISTS (SELECT 1 FROM passkeys k WHERE k.account = @account))
 	AND (f.kind = 'login' OR EXISTS (SELECT 1 FROM sessions s
 		WHERE s.id = f.session AND s.account = @account AND s.epoch = @flow_epoch
 			AND s.expires_at > @now AND s.seen_at + s.idle > @now))

@@ -1,0 +1,89 @@
+package flows
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/medximity/idp/flows/account"
+)
+
+// SetUpPasskey adds a passkey, for whoever came from Account Settings.
+type SetUpPasskey struct{}
+
+// SetUpPasskeyPage is the data of templates/page/set_up_passkey.html.
+type SetUpPasskeyPage struct {
+	Username string
+	Options  string // for the browser, as JSON
+	Name     string // of the passkey, as typed
+}
+
+// Name is "set-up-passkey".
+func (SetUpPasskey) Name() StepName { return "set-up-passkey" }
+
+// Field is what the browser made.
+func (SetUpPasskey) Field() string { return "passkey" }
+
+// Applies to whoever came to add one.
+func (SetUpPasskey) Applies(v View) Need {
+	if !v.Passkeys || !Changes(AddPasskey)(v) {
+		return Skip
+	}
+	return Must
+}
+
+// Show returns what the browser is to make.
+func (SetUpPasskey) Show(ctx context.Context, s *Scope) (Page, error) {
+	page := SetUpPasskeyPage{Username: s.Person.Username}
+	if s.passkeys == nil {
+		return page, nil
+	}
+	h, err := s.holder(ctx)
+	if err != nil {
+		return nil, err
+	}
+	options, err := s.passkeys.Offer(h, s.challenge("set-up-passkey", s.Now))
+	page.Options = string(options)
+	return page, err
+}
+
+func (s *Scope) holder(ctx context.Context) (account.Holder, error) {
+	all, err := s.store.Passkeys(ctx, s.Account)
+	return account.Holder{Handle: s.handle(s.Account), Username: s.Person.Username, Name: s.Person.Name, Passkeys: all}, err
+}
+
+// Submit adds what the browser made, if it is right. That it was made is proof
+// enough of holding it.
+func (p SetUpPasskey) Submit(ctx context.Context, s *Scope, form Form) (Outcome, error) {
+	name := strings.Join(strings.Fields(form.Get("name")), " ")
+	if utf8.RuneCountInString(name) > maxName {
+		return Again{Field: "name", Typed: name, Message: Message{Key: "err.authenticator_long", Args: map[string]any{"n": maxName}}}, nil
+	}
+	answer := []byte(form.Get("passkey"))
+	if s.passkeys == nil || len(answer) == 0 {
+		return Again{Message: Message{Key: "err.passkey_none"}, Typed: name}, nil
+	}
+	h, err := s.holder(ctx)
+	if err != nil {
+		return nil, err
+	}
+	challenge, err := s.answered("set-up-passkey", answer)
+	var made *account.NewPasskey
+	if err == nil {
+		made, err = s.passkeys.Made(h, challenge, answer)
+	}
+	if bad, ok := errors.AsType[*account.BadPasskey](err); ok {
+		out, err := Passkey{}.refused(ctx, s, p.Name(), &PasskeyHolder{Account: s.Account}, bad.Cause)
+		if again, ok := out.(Again); ok {
+			again.Typed = name
+			out = again
+		}
+		return out, err
+	}
+	if err != nil {
+		return nil, err
+	}
+	made.Name = name
+	return Passed{NewPasskey: made, Facts: []Fact{{Kind: HoldsSecond, Step: p.Name(), Methods: made.Methods()}}}, nil
+}
