@@ -29,6 +29,7 @@ provider/store           flows flows/account flows/directory migrations provider
 provider/store/storetest provider/store provider/seal
 flows                    flows/account flows/directory
 flows/steptest           flows flows/account flows/directory
+flows/passkeytest
 flows/directory          flows/account
 flows/account
 templates

@@ -87,19 +87,18 @@ const (
 	PasskeyOrigin    Reason = "passkey_origin"
 	PasskeyCross     Reason = "passkey_cross_origin"
 	PasskeyParty     Reason = "passkey_rp_id"
-	PasskeyPresence  Reason = "passkey_presence"     // nobody touched it
-	PasskeyVerified  Reason = "passkey_verification" // a PIN or a finger was wanted, and not given
+	PasskeyPresence  Reason = "passkey_presence" // nobody touched it
 	PasskeySignature Reason = "passkey_signature"
-	PasskeyUnknown   Reason = "passkey_unknown" // nobody has it
-	PasskeyForeign   Reason = "passkey_foreign" // somebody else has it
-	PasskeyFlags     Reason = "passkey_flags"   // what cannot be, or changed what cannot change
-	PasskeyKnown     Reason = "passkey_known"   // to be added, and there already
-	PasskeyAlgorithm Reason = "passkey_algorithm"
+	PasskeyUnknown   Reason = "passkey_unknown"   // nobody has it
+	PasskeyForeign   Reason = "passkey_foreign"   // somebody else has it
+	PasskeyFlags     Reason = "passkey_flags"     // what cannot be, or changed what cannot change
+	PasskeyKnown     Reason = "passkey_known"     // to be added, and there already
+	PasskeyAlgorithm Reason = "passkey_algorithm" // or an attestation of a kind that was not asked for
 )
 
 // PasskeyCauses are all.
 var PasskeyCauses = []Reason{PasskeyMalformed, PasskeyType, PasskeyChallenge, PasskeyExpired, PasskeyOrigin, PasskeyCross,
-	PasskeyParty, PasskeyPresence, PasskeyVerified, PasskeySignature, PasskeyUnknown, PasskeyForeign, PasskeyFlags, PasskeyKnown,
+	PasskeyParty, PasskeyPresence, PasskeySignature, PasskeyUnknown, PasskeyForeign, PasskeyFlags, PasskeyKnown,
 	PasskeyAlgorithm}
 
 // RelyingParty is what passkeys are made for, and what judges them. It is safe for
@@ -182,7 +181,7 @@ func (rp *RelyingParty) Made(h Holder, challenge, answer []byte) (*NewPasskey, e
 	c, err := rp.w.CreateCredential(u, *session, parsed)
 	if err != nil {
 		data := parsed.Response
-		return nil, rp.cause(data.CollectedClientData, protocol.CreateCeremony, challenge, &data.AttestationObject.AuthData, PasskeyAlgorithm)
+		return nil, rp.cause(data.CollectedClientData, protocol.CreateCeremony, challenge, &data.AttestationObject.AuthData, why(err, PasskeyAlgorithm))
 	}
 	if slices.ContainsFunc(h.Passkeys, func(p Passkey) bool { return bytes.Equal(p.Credential, c.ID) }) {
 		return nil, &BadPasskey{PasskeyKnown}
@@ -231,11 +230,7 @@ func (rp *RelyingParty) Given(challenge, answer []byte, find func(credential []b
 	c, err := rp.w.ValidateLogin(u, session, parsed)
 	if err != nil {
 		data := parsed.Response
-		last := PasskeySignature
-		if e, ok := errors.AsType[*protocol.Error](err); ok && e.Type == protocol.ErrBadRequest.Type {
-			last = PasskeyFlags
-		}
-		return nil, rp.cause(data.CollectedClientData, protocol.AssertCeremony, challenge, &data.AuthenticatorData, last)
+		return nil, rp.cause(data.CollectedClientData, protocol.AssertCeremony, challenge, &data.AuthenticatorData, why(err, PasskeySignature))
 	}
 	return assertionOf(*h, c, parsed.Response.AuthenticatorData)
 }
@@ -279,6 +274,21 @@ func (rp *RelyingParty) cause(c protocol.CollectedClientData, ceremony protocol.
 		}
 	}
 	return &BadPasskey{last}
+}
+
+// why is the cause that webauthn's kind of error stands for, once those that cause
+// knows are ruled out, and else the last that is left.
+func why(err error, last Reason) Reason {
+	e, ok := errors.AsType[*protocol.Error](err)
+	switch {
+	case !ok:
+		return last
+	case e.Type == protocol.ErrBadRequest.Type:
+		return PasskeyFlags
+	case e.Type == protocol.ErrVerification.Type, e.Type == protocol.ErrParsingData.Type:
+		return PasskeyMalformed
+	}
+	return last
 }
 
 // ChallengeIn returns the challenge that an authenticator's answer says it is to.
