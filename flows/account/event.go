@@ -25,6 +25,7 @@ const (
 	SecondRemoved    Kind = "second_factor_removed"  // an authenticator, by its owner
 	SecondReset      Kind = "second_factor_reset"    // all of it, by Support or an operator; By says who
 	SecondHeld       Kind = "second_factor_held"     // the 10th wrong code
+	SecondFreed      Kind = "second_factor_freed"    // a passkey ended the hold
 	BackupMade       Kind = "backup_codes_made"      // a new set; the old one is dead
 	BackupVoided     Kind = "backup_codes_voided"    // by an operator; a new set is made at the next sign-in
 	BackupUsed       Kind = "backup_code_used"       // instead of an authenticator

@@ -266,7 +266,7 @@ func kinds() []string {
 		account.CaseConfirmed, account.CaseWithdrawn, account.CaseChanged, account.CaseWaiting, account.CaseFrozen,
 		account.CaseDone, account.CaseRejected,
 		account.KeysRotated, account.ClientChanged, account.PracticeChanged, account.SteppedUp, account.CodeAccepted,
-		account.SecondAdded, account.SecondRemoved, account.SecondReset, account.SecondHeld, account.BackupMade,
+		account.SecondAdded, account.SecondRemoved, account.SecondReset, account.SecondHeld, account.SecondFreed, account.BackupMade,
 		account.BackupVoided, account.BackupUsed, account.PasskeyAdded, account.PasskeyRemoved, account.PasskeyUsed,
 		account.PasskeyRefused, account.PasskeyCloned, account.EmailAsked, account.EmailChanged, account.EmailCancelled,
 		account.Disavowed, account.LanguageChanged, account.ConsentGiven, account.ConsentWithdrawn,

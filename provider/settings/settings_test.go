@@ -305,7 +305,7 @@ func TestSessionsPage(t *testing.T) {
 var kinds = []account.Kind{account.SignedIn, account.SteppedUp, account.SignInFailed, account.SignInRefused, account.Locked,
 	account.LockCleared, account.PasswordDisabled, account.PasswordChanged, account.ResetRequested, account.ResetOpened,
 	account.ResetCompleted, account.ResetCancelled, account.CodeAccepted, account.SecondAdded, account.SecondRemoved,
-	account.SecondReset, account.SecondHeld, account.BackupMade, account.BackupVoided, account.BackupUsed,
+	account.SecondReset, account.SecondHeld, account.SecondFreed, account.BackupMade, account.BackupVoided, account.BackupUsed,
 	account.PasskeyAdded, account.PasskeyRemoved, account.PasskeyUsed, account.PasskeyRefused, account.PasskeyCloned, account.EmailAsked,
 	account.EmailChanged, account.EmailCancelled, account.Disavowed, account.LanguageChanged, account.ConsentGiven,
 	account.ConsentWithdrawn, account.SessionEnded,

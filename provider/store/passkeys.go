@@ -23,7 +23,7 @@ func (s *Store) passkeysOf(ctx context.Context, q *db.Queries, id account.ID) ([
 	}
 	all := make([]account.Passkey, len(rows))
 	for i, r := range rows {
-		record, err := s.Ring.Open(r.Record, "passkeys", "record", r.ID)
+		record, err := s.Ring.Open(r.Record, "passkeys", "record", boundTo(r.Account, r.ID))
 		if err != nil {
 			return nil, err
 		}
@@ -32,6 +32,10 @@ func (s *Store) passkeysOf(ctx context.Context, q *db.Queries, id account.ID) ([
 	}
 	return all, nil
 }
+
+// boundTo is what a record is sealed for. A passkey alone signs in, so whoever can
+// write to the database must not make theirs somebody else's.
+func boundTo(account, id string) string { return account + " " + id }
 
 // PasskeyHolder returns whose credential it is, as their account stands; nil if
 // nobody has it.
@@ -73,7 +77,7 @@ func (s *Store) RefusePasskey(ctx context.Context, r flows.PasskeyRefusal) error
 func (t *tx) usePasskey(ctx context.Context, s *Store, f *flows.Flow, a account.Assertion) error {
 	p := a.Passkey
 	n, err := t.UsePasskey(ctx, db.UsePasskeyParams{ID: p.ID, Account: string(f.Account), Counter: int64(p.Count), Before: int64(a.Before),
-		Record: s.Ring.Seal(p.Record, "passkeys", "record", p.ID), Now: t.now()})
+		Record: s.Ring.Seal(p.Record, "passkeys", "record", boundTo(string(f.Account), p.ID)), Now: t.now()})
 	if err != nil {
 		return err
 	}
@@ -86,17 +90,25 @@ func (t *tx) usePasskey(ctx context.Context, s *Store, f *flows.Flow, a account.
 		e.Kind = account.PasskeyCloned
 		t.tell(e)
 	}
-	return t.FreeCodes(ctx, string(f.Account))
+	freed, err := t.FreeCodes(ctx, string(f.Account))
+	if freed > 0 {
+		e.Kind = account.SecondFreed
+		t.tell(e)
+	}
+	return err
 }
 
 // addPasskey adds one that was made before the eyes of its flow.
 func (s *Store) addPasskey(ctx context.Context, t *tx, f *flows.Flow, p account.NewPasskey) error {
 	id := rand.Text()
-	err := t.AddPasskey(ctx, db.AddPasskeyParams{ID: id, Account: string(f.Account), Credential: p.Credential, Name: p.Name,
-		Record: s.Ring.Seal(p.Record, "passkeys", "record", id), Counter: int64(p.Count), Verified: p.Verified,
+	n, err := t.AddPasskey(ctx, db.AddPasskeyParams{ID: id, Account: string(f.Account), Credential: p.Credential, Name: p.Name,
+		Record: s.Ring.Seal(p.Record, "passkeys", "record", boundTo(string(f.Account), id)), Counter: int64(p.Count), Verified: p.Verified,
 		Synced: p.Synced, Now: t.now()})
 	if err != nil {
 		return err
+	}
+	if n == 0 {
+		return account.ErrReplayed
 	}
 	t.tell(account.Event{Kind: account.PasskeyAdded, Subject: string(f.Account), Practice: f.Practice, Source: f.From})
 	return s.notify(ctx, t, "passkey_added", f.Account, map[string]any{"name": p.Name})

@@ -113,7 +113,7 @@ func (s *Store) addAuthenticator(ctx context.Context, t *tx, f *flows.Flow, a ac
 func (s *Store) BringSecond(ctx context.Context, id account.ID, a account.NewAuthenticator, actor string) (done bool, err error) {
 	err = s.update(ctx, func(t *tx) error {
 		has, err := t.Second(ctx, string(id))
-		if err != nil || has.Authenticators > 0 {
+		if err != nil || has.Authenticators+has.Passkeys > 0 {
 			return err
 		}
 		done = true

@@ -9,9 +9,10 @@ import (
 	"context"
 )
 
-const addPasskey = `-- name: AddPasskey :exec
+const addPasskey = `-- name: AddPasskey :execrows
 INSERT INTO passkeys (id, account, credential, name, record, counter, verified, synced, created_at, used_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)
+ON CONFLICT (credential) DO NOTHING
 `
 
 type AddPasskeyParams struct {
@@ -26,8 +27,9 @@ type AddPasskeyParams struct {
 	Now        int64
 }
 
-func (q *Queries) AddPasskey(ctx context.Context, arg AddPasskeyParams) error {
-	_, err := q.db.ExecContext(ctx, addPasskey,
+// No row: somebody has it.
+func (q *Queries) AddPasskey(ctx context.Context, arg AddPasskeyParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, addPasskey,
 		arg.ID,
 		arg.Account,
 		arg.Credential,
@@ -38,18 +40,24 @@ func (q *Queries) AddPasskey(ctx context.Context, arg AddPasskeyParams) error {
 		arg.Synced,
 		arg.Now,
 	)
-	return err
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }
 
-const freeCodes = `-- name: FreeCodes :exec
+const freeCodes = `-- name: FreeCodes :execrows
 UPDATE guards SET code_failed = 0, code_wrong = 0
 WHERE subject = $1 AND code_wrong >= 10
 `
 
-// A passkey is the way out for whose codes are held.
-func (q *Queries) FreeCodes(ctx context.Context, subject string) error {
-	_, err := q.db.ExecContext(ctx, freeCodes, subject)
-	return err
+// A passkey is the way out for whose codes are held. No row: they are not.
+func (q *Queries) FreeCodes(ctx context.Context, subject string) (int64, error) {
+	result, err := q.db.ExecContext(ctx, freeCodes, subject)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }
 
 const passkeyHolder = `-- name: PasskeyHolder :one

@@ -8,9 +8,11 @@ SELECT p.account, COALESCE(g.epoch, 0) AS epoch, COALESCE(g.locks, 0) AS locks, 
 FROM passkeys p LEFT JOIN guards g ON g.subject = p.account
 WHERE p.credential = @credential;
 
--- name: AddPasskey :exec
+-- name: AddPasskey :execrows
+-- No row: somebody has it.
 INSERT INTO passkeys (id, account, credential, name, record, counter, verified, synced, created_at, used_at)
-VALUES (@id, @account, @credential, @name, @record, @counter, @verified, @synced, @now, @now);
+VALUES (@id, @account, @credential, @name, @record, @counter, @verified, @synced, @now, @now)
+ON CONFLICT (credential) DO NOTHING;
 
 -- name: UsePasskey :execrows
 -- No row: it was removed, or used elsewhere in the meantime.
@@ -28,8 +30,8 @@ WHERE passkeys.id = @id AND passkeys.account = @account
 -- name: RemovePasskeys :execrows
 DELETE FROM passkeys WHERE account = @account;
 
--- name: FreeCodes :exec
--- A passkey is the way out for whose codes are held.
+-- name: FreeCodes :execrows
+-- A passkey is the way out for whose codes are held. No row: they are not.
 UPDATE guards SET code_failed = 0, code_wrong = 0
 WHERE subject = @subject AND code_wrong >= 10;
 
