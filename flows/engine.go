@@ -112,8 +112,9 @@ func (e *Engine) Submit(ctx context.Context, f *Flow, v Visit, name StepName, fo
 			step = e.answered(s.View, form)
 		}
 		// A form answers no more once a secret was judged: that is settled
-		// before the next one is charged.
-		if step == nil || p.Lease.Valid() {
+		// before the next one is charged. Nor does one that answered with a
+		// passkey: it is none to the step that makes one.
+		if step == nil || p.Lease.Valid() || p.Passkey != nil {
 			return e.write(ctx, s, v, p, last)
 		}
 		out, err := step.Submit(ctx, s, form)
@@ -203,10 +204,25 @@ func (e *Engine) verdict(ctx context.Context, s *Scope, p Progress, last Step, e
 		return &Turn{Stop: &Stop{Reason: account.ErrBusy}}, s.release(ctx, p.Lease)
 	case !errors.Is(err, account.ErrReplayed):
 		return nil, err
-	case p.Passkey != nil:
+	case p.NewPasskey != nil: // somebody else's, by now
+		return e.again(ctx, s, last, account.PasskeyKnown)
+	case p.Passkey != nil: // removed, or used elsewhere too
 		return e.show(ctx, s, last, &Again{Message: Message{Key: "err.passkey"}})
 	}
 	out, err := s.refuse(ctx, last, p.Lease, account.ReplayedCode)
+	if err != nil {
+		return nil, err
+	}
+	if stop, ok := out.(Stop); ok {
+		return &Turn{Stop: &stop}, nil
+	}
+	again := out.(Again)
+	return e.show(ctx, s, last, &again)
+}
+
+// again refuses a passkey that was right, for what the store found.
+func (e *Engine) again(ctx context.Context, s *Scope, last Step, cause account.Reason) (*Turn, error) {
+	out, err := Passkey{}.refused(ctx, s, last.Name(), s.Account, cause)
 	if err != nil {
 		return nil, err
 	}

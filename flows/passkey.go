@@ -85,7 +85,7 @@ func (p Passkey) Submit(ctx context.Context, s *Scope, form Form) (Outcome, erro
 		err = &account.BadPasskey{Cause: account.PasskeyForeign}
 	}
 	if bad, ok := errors.AsType[*account.BadPasskey](err); ok {
-		return p.refused(ctx, s, p.Name(), holder, bad.Cause)
+		return p.refused(ctx, s, p.Name(), holder.account(), bad.Cause)
 	}
 	if err != nil {
 		return nil, err
@@ -94,14 +94,15 @@ func (p Passkey) Submit(ctx context.Context, s *Scope, form Form) (Outcome, erro
 }
 
 func (p Passkey) passed(ctx context.Context, s *Scope, h *PasskeyHolder, given *account.Assertion) (Outcome, error) {
-	if s.Now.Before(h.LockedUntil) {
+	// A known device is not stopped by strangers' locks; the store looks at its own.
+	if s.Device == "" && s.Now.Before(h.LockedUntil) {
 		return Stop{Reason: account.ErrLocked, Until: h.LockedUntil}, nil
 	}
 	person := s.Person
 	if person == nil {
 		e, err := s.directory.Lookup(ctx, directory.ByID, string(h.Account))
 		if errors.Is(err, directory.ErrNotFound) || err == nil && e.Disabled {
-			return p.refused(ctx, s, p.Name(), nil, account.PasskeyUnknown)
+			return p.refused(ctx, s, p.Name(), h.Account, account.PasskeyUnknown)
 		}
 		if err != nil {
 			return nil, err
@@ -116,13 +117,9 @@ func (p Passkey) passed(ctx context.Context, s *Scope, h *PasskeyHolder, given *
 	return out, nil
 }
 
-// refused tells the trail, and the page.
-func (Passkey) refused(ctx context.Context, s *Scope, step StepName, h *PasskeyHolder, cause account.Reason) (Outcome, error) {
-	r := PasskeyRefusal{Step: step, Cause: cause, Source: s.From, Exempt: s.Exempt}
-	if h != nil {
-		r.Account = h.Account
-	}
-	err := s.store.RefusePasskey(ctx, r)
+// refused tells the trail, with whose it would have been, and the page, without.
+func (Passkey) refused(ctx context.Context, s *Scope, step StepName, of account.ID, cause account.Reason) (Outcome, error) {
+	err := s.store.RefusePasskey(ctx, PasskeyRefusal{Account: of, Step: step, Cause: cause, Source: s.From, Exempt: s.Exempt})
 	if errors.Is(err, account.ErrLimited) {
 		return Stop{Reason: account.ErrLimited}, nil
 	}

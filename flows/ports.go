@@ -50,7 +50,7 @@ type Progress struct {
 	// flow and its session excepted.
 	Authenticator *account.NewAuthenticator
 	Codes         *account.BackupSet
-	NewPasskey    *account.NewPasskey
+	NewPasskey    *account.NewPasskey // account.ErrReplayed if somebody has it by now
 
 	Passkey *account.Assertion // whose count and time are to be kept, or nil
 }
@@ -98,6 +98,14 @@ type PasskeyHolder struct {
 	Epoch       int64
 	Locks       int64
 	LockedUntil time.Time // zero if it is not
+}
+
+// account is "" for nobody.
+func (h *PasskeyHolder) account() account.ID {
+	if h == nil {
+		return ""
+	}
+	return h.Account
 }
 
 // PasskeyRefusal is a passkey that was not believed.

@@ -73,8 +73,11 @@ func (p SetUpPasskey) Submit(ctx context.Context, s *Scope, form Form) (Outcome,
 	if err == nil {
 		made, err = s.passkeys.Made(h, challenge, answer)
 	}
+	if err == nil {
+		err = s.unheld(ctx, made.Credential)
+	}
 	if bad, ok := errors.AsType[*account.BadPasskey](err); ok {
-		out, err := Passkey{}.refused(ctx, s, p.Name(), &PasskeyHolder{Account: s.Account}, bad.Cause)
+		out, err := Passkey{}.refused(ctx, s, p.Name(), s.Account, bad.Cause)
 		if again, ok := out.(Again); ok {
 			again.Typed = name
 			out = again
@@ -86,4 +89,14 @@ func (p SetUpPasskey) Submit(ctx context.Context, s *Scope, form Form) (Outcome,
 	}
 	made.Name = name
 	return Passed{NewPasskey: made, Facts: []Fact{{Kind: HoldsSecond, Step: p.Name(), Methods: made.Methods()}}}, nil
+}
+
+// unheld makes sure that nobody has the credential: it would be two people's, and
+// whoever makes an answer up can name any (WebAuthn Level 3 section 7.1).
+func (s *Scope) unheld(ctx context.Context, credential []byte) error {
+	holder, err := s.store.PasskeyHolder(ctx, credential)
+	if err == nil && holder != nil {
+		err = &account.BadPasskey{Cause: account.PasskeyKnown}
+	}
+	return err
 }

@@ -92,8 +92,10 @@ func proven(s *store.Session) []flows.Fact {
 		switch m {
 		case "pwd":
 			facts = append(facts, flows.Fact{Kind: flows.KnowsPassword, Step: flows.FromSession, Methods: []string{m}, At: s.AuthTime})
-		case "otp", "hwk", "swk":
+		case "otp":
 			facts = append(facts, flows.Fact{Kind: flows.HoldsSecond, Step: flows.FromSession, Methods: []string{m}, At: s.AuthTime})
+		case "hwk", "swk": // never without somebody who touched it
+			facts = append(facts, flows.Fact{Kind: flows.HoldsSecond, Step: flows.FromSession, Methods: []string{m, "user"}, At: s.AuthTime})
 		}
 	}
 	if s.ACR == flows.ACRPhr {
