@@ -146,3 +146,19 @@ func TestAPasskeyOfADeactivatedMemberLooksUnknown(t *testing.T) {
 		t.Errorf("%d:\n%s", page.StatusCode, page.text)
 	}
 }
+
+// Where known devices have tries of their own, strangers' locks do not stop whoever
+// is signed in from proving with a passkey that it is still them.
+func TestAPasskeyStepsUpThroughAStrangersLock(t *testing.T) {
+	for _, known := range []bool{true, false} {
+		h := newHouse(t, "https://id.example")
+		h.KnownDevices = known
+		k, b := h.enrolled("grace")
+		h.lockOut("grace")
+		page := b.authorize("&prompt=login")
+		page = b.uses(k, b.get("/login?flow="+page.flow()+"&way=passkey"), nil)
+		if known != (page.code() != "") || !known && page.StatusCode != 403 {
+			t.Errorf("known %v: %d\n%s", known, page.StatusCode, page.text)
+		}
+	}
+}
