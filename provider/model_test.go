@@ -60,7 +60,8 @@ func TestFlowModel(t *testing.T) {
 var milestones = []string{"session", "session by two factors", "session raised", "password reset", "password changed",
 	"authenticator added", "authenticator removed", "backup code used", "code accepted", "grant", "refreshed", "userinfo", "more time",
 	"consent given", "consent withdrawn", "introspected", "ended by an app", "pushed request answered", "locked", "known device locked",
-	"signed in through a lock"}
+	"signed in through a lock", "passkey added", "passkey removed", "passkey used",
+	"session by a passkey that knows its person", "session by a passkey and the password"}
 
 func fromEnv(t *testing.T, name string, use func(uint64)) {
 	t.Helper()
@@ -179,6 +180,7 @@ type soul struct {
 	old      []string
 	required bool              // to have a second factor
 	phones   map[string]*phone // by the authenticator's ID
+	keys     map[string]*held  // by the passkey's ID
 	codes    []string          // backup codes not used yet
 	burnt    []string
 }
@@ -358,7 +360,7 @@ func (w *world) plant(r *rand.Rand, t *tab) {
 }
 
 // others are the forms that a flow's answer is not for.
-var others = []string{"/reset-password", "/login/new-password", "/login/backup-codes", "/login/set-up-totp"}
+var others = []string{"/reset-password", "/login/new-password", "/login/backup-codes", "/login/set-up-totp", "/login/set-up-passkey"}
 
 // follow fills in a form of the page that the browser shows, or one of its
 // links; now and then in another browser, twice, or not all of it.
@@ -456,6 +458,8 @@ func (w *world) right(r *rand.Rand, name string, page *hit, p *soul) string {
 		return w.code(0, page, p, p)
 	case "backup_code":
 		return w.backup(r.IntN(68), r, p, p)
+	case "passkey":
+		return w.passkey(r, page, p)
 	case "email":
 		if page.path == "/account/email" && r.IntN(2) == 0 {
 			w.passwords++
@@ -527,7 +531,8 @@ func (w *world) open(r *rand.Rand, t *tab) {
 	case n < 15:
 		w.send(t, hit{method: "GET", path: "/account/security"})
 	case n < 18:
-		got := w.send(t, hit{method: "POST", path: []string{"/account/security/password", "/account/security/authenticators", "/account/security/backup-codes"}[r.IntN(3)]})
+		got := w.send(t, hit{method: "POST", path: []string{"/account/security/password", "/account/security/authenticators", "/account/security/backup-codes",
+			"/account/security/passkeys", "/account/security/passkeys"}[r.IntN(5)]})
 		if got.status == http.StatusSeeOther && w.wrong == "" {
 			w.visit(t, got.to)
 		}
@@ -552,12 +557,12 @@ func (w *world) lost(t *tab) bool {
 	return false
 }
 
-// removal takes an authenticator away, by the page or without it.
+// removal takes an authenticator or a passkey away, by the page or without it.
 func (w *world) removal(r *rand.Rand, t *tab) {
-	id := w.pick(r, "id")
-	got := w.send(t, hit{method: "GET", path: "/account/security/authenticators/remove", query: url.Values{"id": {id}}})
+	id, path := w.pick(r, "id"), "/account/security/"+[]string{"authenticators", "passkeys"}[r.IntN(2)]+"/remove"
+	got := w.send(t, hit{method: "GET", path: path, query: url.Values{"id": {id}}})
 	if w.wrong == "" && (got.status == http.StatusOK || r.IntN(4) == 0) {
-		w.send(t, hit{method: "POST", path: "/account/security/authenticators/remove", form: url.Values{"id": {id}}})
+		w.send(t, hit{method: "POST", path: path, form: url.Values{"id": {id}}})
 	}
 }
 
@@ -675,11 +680,11 @@ func (w *world) app(r *rand.Rand, t *tab) {
 }
 
 // parameters are all that a page, a mail or an app ever sends.
-var parameters = []string{"flow", "flow", "way", "identifier", "password", "otp", "backup_code", "saved", "more", "new_password", "confirm_password",
+var parameters = []string{"flow", "flow", "way", "identifier", "password", "otp", "backup_code", "passkey", "saved", "more", "new_password", "confirm_password",
 	"authenticator", "email", "id", "client", "answer", "id_token_hint", "request_uri", "token", "language", "lang", "back", "notice", "code", "refresh_token", "access_token", "grant_type",
 	"client_id", "client_secret", "redirect_uri", "code_verifier", "prompt", "ui_locales"}
 
-var steps = []string{"identify", "password", "totp", "backup-code", "set-up-totp", "more-backup-codes", "backup-codes", "new-password", "link", "session", "nonsense"}
+var steps = []string{"identify", "password", "totp", "backup-code", "set-up-totp", "more-backup-codes", "backup-codes", "new-password", "passkey", "set-up-passkey", "link", "session", "nonsense"}
 
 // wild sends anything anywhere.
 func (w *world) wild(r *rand.Rand, t *tab) {
@@ -730,6 +735,11 @@ func (w *world) fill(r *rand.Rand, name, hidden string, page *hit, p *soul) stri
 		return w.code(n, page, p, other)
 	case "backup_code":
 		return w.backup(n, r, p, other)
+	case "passkey":
+		if n < 8 {
+			p = other
+		}
+		return w.passkey(r, page, p)
 	case "new_password", "confirm_password":
 		if n < 25 {
 			w.passwords++

@@ -24,6 +24,7 @@ import (
 	"github.com/medximity/idp/flows"
 	"github.com/medximity/idp/flows/account"
 	"github.com/medximity/idp/flows/directory"
+	"github.com/medximity/idp/flows/passkeytest"
 	"github.com/medximity/idp/provider/keys"
 	"github.com/medximity/idp/provider/metrics"
 	"github.com/medximity/idp/provider/store"
@@ -122,6 +123,7 @@ func openEye(t *testing.T, file string) *eye {
 type state struct {
 	people   map[string]personRow
 	phones   map[string]phoneRow
+	keys     map[string]keyRow
 	codes    map[string]codeRow
 	sessions map[string]sessionRow
 	grants   map[string]grantRow
@@ -171,7 +173,7 @@ func (e *eye) read(t testing.TB, a, b account.ID) *state {
 		return nil
 	}
 	e.version = version
-	s := &state{map[string]personRow{}, map[string]phoneRow{}, map[string]codeRow{}, map[string]sessionRow{}, map[string]grantRow{}, map[string]deviceRow{}}
+	s := &state{map[string]personRow{}, map[string]phoneRow{}, map[string]keyRow{}, map[string]codeRow{}, map[string]sessionRow{}, map[string]grantRow{}, map[string]deviceRow{}}
 	each := func(query string, row func(scan func(...any))) {
 		rows, err := e.rows(query, a, b)
 		check(err)
@@ -200,6 +202,12 @@ func (e *eye) read(t testing.TB, a, b account.ID) *state {
 		var r phoneRow
 		scan(&id, &r.account, &r.last)
 		s.phones[id] = r
+	})
+	each(`SELECT id, account, lower(hex(credential)), used_at + counter FROM passkeys WHERE account IN (?, ?)`, func(scan func(...any)) {
+		var id string
+		var r keyRow
+		scan(&id, &r.account, &r.credential, &r.used)
+		s.keys[id] = r
 	})
 	each(`SELECT account || hex(hash), account, used_at FROM backup_codes WHERE account IN (?, ?)`, func(scan func(...any)) {
 		var id string
@@ -247,6 +255,8 @@ type world struct {
 	pushed   map[string]url.Values // by request_uri
 	answered map[string]bool       // of those: not by a page of ours
 	fresh    string                // the code that was given out last
+	said     map[string]*said      // by what a form was given
+	former   []*passkeytest.Key    // that are nobody's any more
 	mailed   []string              // the links of a change of address that was asked for
 }
 
@@ -261,6 +271,7 @@ type flowFacts struct {
 	key         []byte     // of the authenticator that its page shows
 	codes       []string
 	pwd, second map[*soul][]time.Time
+	verified    map[*soul]bool // by a passkey, in the flow itself
 	direct      map[*soul]bool // the password was given in the flow itself
 	forApp      bool           // it raises the session for an app
 	over        bool           // it gave its session
@@ -293,6 +304,8 @@ type proof struct {
 	auth   time.Time
 	second bool
 	over   bool
+
+	verified bool // by a passkey that knew its person
 }
 
 // link is a token that a mail brought.
@@ -324,10 +337,10 @@ func newWorld(m *model, strict bool) *world {
 	n := m.walks
 	w := &world{model: m, pools: map[string][]string{}, flows: map[string]*flowFacts{}, sessions: map[string]*proof{}, links: map[string]*link{},
 		codes: map[string]*handed{}, access: map[string]*handed{}, refresh: map[string]*handed{}, families: map[string]bool{},
-		idTokens: map[string]*handed{}, consents: map[*soul]bool{}, pushed: map[string]url.Values{}, answered: map[string]bool{}}
+		idTokens: map[string]*handed{}, consents: map[*soul]bool{}, pushed: map[string]url.Values{}, answered: map[string]bool{}, said: map[string]*said{}}
 	ctx := context.Background()
 	for i, name := range []string{"grace", "edith"} {
-		p := &soul{id: account.ID(fmt.Sprintf("id-%s-%d", name, n)), name: fmt.Sprintf("%s%d", name, n), password: "violet kettle for " + name, phones: map[string]*phone{}}
+		p := &soul{id: account.ID(fmt.Sprintf("id-%s-%d", name, n)), name: fmt.Sprintf("%s%d", name, n), password: "violet kettle for " + name, phones: map[string]*phone{}, keys: map[string]*held{}}
 		p.email = p.name + "@river.example"
 		hash, err := m.hashOf(p.password)
 		m.ok(err)
@@ -452,6 +465,7 @@ func (w *world) before(q *hit) {
 	if id := q.form.Get("identifier"); account.Normalise(id) != "" && len(id) <= 320 {
 		f.typed = id
 	}
+	w.usedKey(q, f)
 	for _, p := range w.people {
 		mine := f.raises == nil && w.named(f.typed) == p || f.raises != nil && f.raises.who == p
 		if mine && q.form.Get("password") == p.password {
@@ -525,6 +539,7 @@ func (w *world) lookAtPerson(q *hit, p *soul, before, now *state) {
 		w.newPassword(q, p)
 	}
 	w.phonesOf(q, p, before, now)
+	w.keysOf(q, p, before, now)
 	w.codesOf(q, p, before, now)
 	if was.email != is.email {
 		w.newEmail(q, p, is.email)
@@ -557,9 +572,10 @@ func (w *world) lookAtPerson(q *hit, p *soul, before, now *state) {
 // what that one did.
 func (w *world) endedByLock(p *soul, device string) {
 	for _, f := range w.flows {
-		if len(f.pwd[p]) > 0 && w.eye.deviceOf(w.t, f.id) == device {
+		if len(f.pwd[p])+len(f.second[p]) > 0 && w.eye.deviceOf(w.t, f.id) == device {
 			delete(f.pwd, p)
 			delete(f.second, p)
+			delete(f.verified, p)
 		}
 	}
 }
@@ -588,6 +604,7 @@ func (w *world) void(p *soul, but *flowFacts, keep *proof) {
 			delete(f.pwd, p)
 			delete(f.second, p)
 			delete(f.direct, p)
+			delete(f.verified, p)
 		}
 	}
 	for _, s := range w.sessions {
@@ -644,7 +661,7 @@ func (w *world) newPassword(q *hit, p *soul) {
 		w.seen["password reset"]++
 		w.void(p, nil, nil)
 	case strings.HasPrefix(q.path, "/login/"):
-		if !f.knows(p) || !f.direct[p] || w.enrolled(p) && !f.fresh(f.second[p]) {
+		if !f.knows(p) || !f.direct[p] && !(f.verified[p] && f.raises == nil) || w.enrolled(p) && !f.fresh(f.second[p]) {
 			w.fail("new password", "of %s, in %s", p.name, f)
 			return
 		}
@@ -662,7 +679,7 @@ func (w *world) newPassword(q *hit, p *soul) {
 }
 
 // enrolled reports whether somebody had a second factor before the request.
-func (w *world) enrolled(p *soul) bool { return len(p.phones) > 0 }
+func (w *world) enrolled(p *soul) bool { return len(p.phones)+len(p.keys) > 0 }
 
 func (w *world) phonesOf(q *hit, p *soul, before, now *state) {
 	f := w.bound(q)
@@ -728,7 +745,7 @@ func (w *world) lostPhone(q *hit, p *soul, id string) {
 	if q.method != "POST" || q.foreign || q.path != "/account/security/authenticators/remove" || s == nil || s.who != p || !s.second || q.at.Sub(s.auth) >= freshFor {
 		w.fail("an authenticator is gone", "of %s", p.name)
 	}
-	if p.required && len(p.phones) == 0 {
+	if p.required && !w.enrolled(p) {
 		w.fail("the last authenticator is gone", "of %s", p.name)
 	}
 	w.seen["authenticator removed"]++
@@ -761,7 +778,7 @@ func (w *world) codesOf(q *hit, p *soul, before, now *state) {
 		w.newCodes(q, p)
 	} else if gone > 0 {
 		p.codes = nil
-		if q != nil && (q.path != "/account/security/authenticators/remove" || len(p.phones) > 0) {
+		if q != nil && (!strings.HasPrefix(q.path, "/account/security/") || !strings.HasSuffix(q.path, "/remove") || w.enrolled(p)) {
 			w.fail("backup codes are gone", "of %s", p.name)
 		}
 	}
@@ -828,11 +845,14 @@ func (w *world) newSession(q *hit, id string, s sessionRow, before *state) {
 	case !f.knows(p):
 		w.fail("a session without a password", "of %s, in %s", p.name, f)
 		return
-	case (w.enrolled(p) || s.acr == flows.ACR2FA || strings.Contains(s.methods, "otp")) && len(f.second[p]) == 0:
+	case (w.enrolled(p) || flows.TwoFactors(s.acr) || strings.Contains(s.methods, "otp") || strings.Contains(s.methods, "user")) && len(f.second[p]) == 0:
 		w.fail("a session without a second factor", "of %s, in %s", p.name, f)
 		return
-	case (w.enrolled(p) || p.required) && s.acr != flows.ACR2FA:
+	case (w.enrolled(p) || p.required) && !flows.TwoFactors(s.acr):
 		w.fail("a session by one factor", "of %s", p.name)
+		return
+	case s.acr == flows.ACRPhr && !f.verified[p] && (f.raises == nil || !f.raises.verified):
+		w.fail("a session by a passkey", "of %s, in %s", p.name, f)
 		return
 	case !slices.Contains(append(slices.Clone(f.pwd[p]), f.second[p]...), auth) || auth.After(slices.MaxFunc(f.pwd[p], time.Time.Compare)):
 		w.fail("auth_time", "%s of %s, proven at %v and %v", auth, p.name, f.pwd[p], f.second[p])
@@ -864,9 +884,15 @@ func (w *world) newSession(q *hit, id string, s sessionRow, before *state) {
 		w.seen["signed in through a lock"]++
 	}
 	q.tab.known[p] = w.was.people[s.account].epoch
-	w.sessions[id] = &proof{id: id, who: p, auth: auth, second: len(f.second[p]) > 0}
-	if w.seen["session"]++; s.acr == flows.ACR2FA {
+	w.sessions[id] = &proof{id: id, who: p, auth: auth, second: len(f.second[p]) > 0, verified: s.acr == flows.ACRPhr}
+	if w.seen["session"]++; flows.TwoFactors(s.acr) {
 		w.seen["session by two factors"]++
+	}
+	switch {
+	case s.acr == flows.ACRPhr:
+		w.seen["session by a passkey that knows its person"]++
+	case strings.Contains(s.methods, "user") && strings.Contains(s.methods, "pwd"):
+		w.seen["session by a passkey and the password"]++
 	}
 }
 
@@ -950,7 +976,7 @@ func (w *world) newCode(q *hit, code string, opened *proof) {
 			w.fail("a code without its session", "%+v of %+v, with %+v", c, s, opened)
 			return
 		}
-		if (client == "mfa" || c.ACR == flows.ACR2FA || q.path == "/authorize" && q.query.Get("acr_values") == flows.ACR2FA) && !s.second {
+		if (client == "mfa" || flows.TwoFactors(c.ACR) || q.path == "/authorize" && q.query.Get("acr_values") == flows.ACR2FA) && !s.second {
 			w.fail("a code without a second factor", "of %s", s.who.name)
 		}
 		w.newAnswer(q, client, s.who)
@@ -1234,7 +1260,7 @@ func (w *world) learnFlow(q *hit, opened *proof) {
 		if v := q.set["__Host-mdx_browser"]; v != "" {
 			browser = v
 		}
-		f = &flowFacts{id: id, browser: browser, born: q.at, ends: q.at.Add(flows.LoginFor), pwd: map[*soul][]time.Time{}, second: map[*soul][]time.Time{}, direct: map[*soul]bool{}}
+		f = &flowFacts{id: id, browser: browser, born: q.at, ends: q.at.Add(flows.LoginFor), pwd: map[*soul][]time.Time{}, second: map[*soul][]time.Time{}, direct: map[*soul]bool{}, verified: map[*soul]bool{}}
 		f.ask = w.askOf(q)
 		w.flows[id] = f
 		w.give("flow", id)
@@ -1274,7 +1300,7 @@ func (w *world) begun(q *hit, f *flowFacts, s *proof) {
 		second, f.forApp = password, password
 	case "/account/security/password":
 		second = fresh
-	case "/account/security/authenticators", "/account/security/backup-codes":
+	case "/account/security/authenticators", "/account/security/passkeys", "/account/security/backup-codes":
 		password, second = fresh, fresh
 	}
 	if password {
