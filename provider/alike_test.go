@@ -20,6 +20,7 @@ type shape struct {
 
 var (
 	randomParts = regexp.MustCompile(`(name="flow" value="|flow=)[A-Za-z0-9_-]{43}`)
+	challenges  = regexp.MustCompile(`(challenge&#34;:&#34;)[A-Za-z0-9_-]{43}`)
 	times       = regexp.MustCompile(`(datetime|data-until|data-left)="[^"]*"|>[^<]*UTC[^<]*<`)
 )
 
@@ -33,6 +34,7 @@ func (h *house) shapeOf(name string, do func() answer) shape {
 	s.Hashes = h.Hasher.Verified() - hashes
 	s.Status, s.Headers = a.StatusCode, a.Header
 	s.Text = times.ReplaceAllString(randomParts.ReplaceAllString(strings.ReplaceAll(a.text, name, "NAME"), "FLOW"), "TIME")
+	s.Text = challenges.ReplaceAllString(s.Text, "${1}CHALLENGE")
 	return s
 }
 

@@ -467,7 +467,7 @@ func (w *world) before(q *hit) {
 	}
 	w.usedKey(q, f)
 	for _, p := range w.people {
-		mine := f.raises == nil && w.named(f.typed) == p || f.raises != nil && f.raises.who == p
+		mine := f.raises == nil && (w.named(f.typed) == p || len(f.second[p]) > 0) || f.raises != nil && f.raises.who == p
 		if mine && q.form.Get("password") == p.password {
 			f.pwd[p] = append(f.pwd[p], q.at)
 			f.direct[p] = true
