@@ -220,19 +220,6 @@ func (e *Engine) verdict(ctx context.Context, s *Scope, p Progress, last Step, e
 	return e.show(ctx, s, last, &again)
 }
 
-// again refuses a passkey that was right, for what the store found.
-func (e *Engine) again(ctx context.Context, s *Scope, last Step, cause account.Reason) (*Turn, error) {
-	out, err := Passkey{}.refused(ctx, s, last.Name(), s.Account, cause)
-	if err != nil {
-		return nil, err
-	}
-	if stop, ok := out.(Stop); ok {
-		return &Turn{Stop: &stop}, nil
-	}
-	again := out.(Again)
-	return e.show(ctx, s, last, &again)
-}
-
 // ask shows the first step that is due.
 func (e *Engine) ask(ctx context.Context, s *Scope) (*Turn, error) {
 	due := e.Policies[s.Kind].due(s.View)

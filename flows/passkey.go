@@ -135,6 +135,19 @@ func (Passkey) refused(ctx context.Context, s *Scope, step StepName, of account.
 	return Again{Message: Message{Key: key}, Typed: s.Typed}, err
 }
 
+// again refuses a passkey that was right, for what the store found.
+func (e *Engine) again(ctx context.Context, s *Scope, last Step, cause account.Reason) (*Turn, error) {
+	out, err := Passkey{}.refused(ctx, s, last.Name(), s.Account, cause)
+	if err != nil {
+		return nil, err
+	}
+	if stop, ok := out.(Stop); ok {
+		return &Turn{Stop: &stop}, nil
+	}
+	again := out.(Again)
+	return e.show(ctx, s, last, &again)
+}
+
 // challenge is one of this flow, as it stands, at a time: nothing is stored before
 // somebody answers it, and whoever answers it right moves the flow on, to where it
 // is none. It is the time, and 24 secret bytes.
