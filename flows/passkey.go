@@ -121,7 +121,7 @@ func (p Passkey) passed(ctx context.Context, s *Scope, h *PasskeyHolder, given *
 func (Passkey) refused(ctx context.Context, s *Scope, step StepName, of account.ID, cause account.Reason) (Outcome, error) {
 	err := s.store.RefusePasskey(ctx, PasskeyRefusal{Account: of, Step: step, Cause: cause, Source: s.From, Exempt: s.Exempt})
 	if errors.Is(err, account.ErrLimited) {
-		return Stop{Reason: account.ErrLimited}, nil
+		return Stop{Reason: account.ErrLimited, Until: s.Now.Add(account.SourceWindow)}, nil
 	}
 	key := "err.passkey"
 	switch cause {

@@ -267,7 +267,7 @@ func TestASourceOfWrongPasskeysIsLimited(t *testing.T) {
 	}
 	for range 3 {
 		got := b.uses(k, page, says("origin", "https://evil.example"))
-		if got.StatusCode != 429 || got.Header.Get("Retry-After") == "" {
+		if got.StatusCode != 429 || got.Header.Get("Retry-After") != "300" {
 			t.Errorf("once more: %d\n%s", got.StatusCode, got.text)
 		}
 	}
