@@ -85,7 +85,7 @@ func (d *theDemo) build(ctx context.Context, f demoFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	d.issuer = "http://" + public.Addr().String()
+	d.issuer = "http://" + byName(public.Addr().(*net.TCPAddr))
 	issuer, err := url.Parse(d.issuer)
 	if err != nil {
 		return err
@@ -183,6 +183,16 @@ func listenOnLoopback(addr string) (net.Listener, error) {
 	return net.Listen("tcp", addr)
 }
 
+// byName is the address by its name, if it has one: an address is nobody's domain,
+// so browsers make no passkeys for it. (The apps stay at theirs: of names, only the
+// browser knows that they stay on this machine, RFC 8252 section 8.3.)
+func byName(a *net.TCPAddr) string {
+	if a.IP.Equal(net.IPv4(127, 0, 0, 1)) || a.IP.Equal(net.IPv6loopback) {
+		return net.JoinHostPort("localhost", strconv.Itoa(a.Port))
+	}
+	return a.String()
+}
+
 // beside returns an address some ports above the public one, or any free port
 // if that is taken.
 func beside(public net.Listener, offset int) string {
@@ -230,7 +240,10 @@ func (d *theDemo) announce(cmd *cobra.Command, asJSON bool) error {
 			return err
 		}
 	}
-	_, err = fmt.Fprintln(out, "\nPasswords are as at the first start. Ctrl-C stops it; starting again goes on with the same data.")
+	_, err = fmt.Fprintln(out, `
+Passwords are as at the first start. To try a passkey, sign in at the account
+pages, and add one under Security: the sign-in page then takes it instead.
+Ctrl-C stops it; starting again goes on with the same data.`)
 	return err
 }
 

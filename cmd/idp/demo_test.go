@@ -1,6 +1,9 @@
 package main
 
 import (
+	"net"
+	"net/netip"
+	"net/url"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -27,4 +30,28 @@ func TestDemoGoesOn(t *testing.T) {
 	p.visit(second.Issuer + "/login")
 	p.signIn(second.grace().Username, newPassword)
 	p.sees(second.grace().Username)
+}
+
+// Passkeys need a name; an address that has none stays as it is.
+func TestDemoIsAtItsName(t *testing.T) {
+	for at, want := range map[string]string{
+		"127.0.0.1:8080": "localhost:8080", "[::1]:8080": "localhost:8080", "127.0.0.2:8080": "127.0.0.2:8080",
+	} {
+		a := net.TCPAddrFromAddrPort(netip.MustParseAddrPort(at))
+		if got := byName(a); got != want {
+			t.Errorf("%s is at %s, want %s", at, got, want)
+		}
+	}
+	d := startDemo(t)
+	for _, host := range []string{"localhost", "127.0.0.1"} {
+		u, err := url.Parse(d.Issuer)
+		if err != nil || u.Hostname() != "localhost" {
+			t.Fatal(d.Issuer, err)
+		}
+		u.Host = net.JoinHostPort(host, u.Port())
+		p := newPerson(t)
+		p.visit(u.String() + "/login")
+		p.signIn(d.grace().Username, d.grace().Password)
+		p.sees(d.grace().Username)
+	}
 }
