@@ -24,7 +24,7 @@ func accountCommand() *cobra.Command {
 		accountDo("find NAME", "Tell how an account stands", accountFind),
 		accountDo("unlock NAME", "End a lock now", accountUnlock),
 		accountDo("reset-link NAME", "Mail a reset link to the stored address; it is never shown here", accountResetLink),
-		accountDo("disable-2fa NAME", "Take a second factor away, and its hold; they set up a new one where one is required", accountDisable2FA),
+		accountDo("disable-2fa NAME", "Take the second factor away, passkeys as well, and its hold; they set up a new one where one is required", accountDisable2FA),
 		accountDo("new-backup-codes NAME", "End the backup codes; the next sign-in makes new ones, which only their owner sees", accountNewCodes),
 		accountRole(),
 		accountDo("disable NAME", "End the account's access at once", accountSet(true)),
@@ -198,6 +198,10 @@ func accountDisable2FA(ctx context.Context, cmd *cobra.Command, st *store.Store,
 	if st.Ring == nil {
 		return errors.New("keys.ring is missing: the mail that tells them could not be sealed")
 	}
+	had, err := st.Second(ctx, e.ID) // to say what went
+	if err != nil {
+		return err
+	}
 	was, err := st.ResetSecond(ctx, e.ID, account.BySupport, operator())
 	if err != nil {
 		return err
@@ -205,8 +209,10 @@ func accountDisable2FA(ctx context.Context, cmd *cobra.Command, st *store.Store,
 	if !was {
 		return say(cmd, map[string]any{"id": e.ID, "had_second_factor": false}, "%s had no second factor", e.ID)
 	}
-	return say(cmd, map[string]any{"id": e.ID, "had_second_factor": true},
-		"%s has no second factor any more, is signed out everywhere, and is told by mail", e.ID)
+	return say(cmd, map[string]any{"id": e.ID, "had_second_factor": true,
+		"authenticators": had.Authenticators, "passkeys": had.Passkeys},
+		"%s has no second factor any more (%d authenticators and %d passkeys are gone), is signed out everywhere, and is told by mail",
+		e.ID, had.Authenticators, had.Passkeys)
 }
 
 func accountNewCodes(ctx context.Context, cmd *cobra.Command, st *store.Store, e *directory.Entry) error {

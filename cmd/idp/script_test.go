@@ -1,8 +1,10 @@
 package main
 
 import (
+	"crypto/rand"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -22,6 +24,7 @@ func TestScripts(t *testing.T) {
 			testscript.Run(t, testscript.Params{
 				Dir:                 "testdata",
 				RequireExplicitExec: true,
+				Cmds:                map[string]func(*testscript.TestScript, bool, []string){"passkeys": addPasskeys(t)},
 				Setup: func(env *testscript.Env) error {
 					store := "sqlite:" + filepath.Join(env.WorkDir, "idp.db")
 					if engine == "postgres" {
@@ -34,5 +37,25 @@ func TestScripts(t *testing.T) {
 				},
 			})
 		})
+	}
+}
+
+// addPasskeys gives somebody passkeys, which no command does: passkeys N ADDRESS.
+// They sign nobody in.
+func addPasskeys(t *testing.T) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		if neg || len(args) != 2 {
+			ts.Fatalf("usage: passkeys N ADDRESS")
+		}
+		n, err := strconv.Atoi(args[0])
+		ts.Check(err)
+		db := openOutside(t, ts.Getenv("STORE"))
+		defer db.Close()
+		for range n {
+			_, err := db.Exec(`INSERT INTO passkeys (id, account, credential, record, verified, synced, created_at, used_at)
+				VALUES ($1, (SELECT p.id FROM people p WHERE p.email = $2), $3, $4, true, false, 1, 1)`,
+				rand.Text(), args[1], []byte(rand.Text()), []byte{})
+			ts.Check(err)
+		}
 	}
 }

@@ -27,6 +27,7 @@ type standingDoc struct {
 	Failures         int                `json:"consecutive_failures"`
 	Wrong            int                `json:"wrong_since_last_right"`
 	Authenticators   int                `json:"authenticators"`
+	Passkeys         int                `json:"passkeys"`
 	BackupCodes      int                `json:"backup_codes_left"`
 	CodeFailures     int                `json:"consecutive_code_failures"`
 	WrongCodes       int                `json:"wrong_codes_since_last_right"`
@@ -40,7 +41,7 @@ func standing(st *store.Store, e *directory.Entry, g store.Standing, second acco
 		HasPassword: e.Handle != "", MustChange: e.MustChange,
 		PasswordDisabled: g.Wrong[account.Password] >= account.MaxWrongPasswords,
 		Failures:         g.Failed[account.Password], Wrong: g.Wrong[account.Password],
-		Authenticators: second.Authenticators, BackupCodes: second.Codes,
+		Authenticators: second.Authenticators, Passkeys: second.Passkeys, BackupCodes: second.Codes,
 		CodeFailures: g.Failed[account.SecondFactor], WrongCodes: g.Wrong[account.SecondFactor],
 		Held: g.Wrong[account.SecondFactor] >= account.MaxWrongCodes,
 	}
@@ -88,8 +89,8 @@ func (d standingDoc) password() string {
 
 func (d standingDoc) second() string {
 	has := "none"
-	if d.Authenticators > 0 {
-		has = fmt.Sprintf("%d authenticators, %d backup codes left", d.Authenticators, d.BackupCodes)
+	if d.Authenticators+d.Passkeys > 0 {
+		has = fmt.Sprintf("%d authenticators, %d passkeys, %d backup codes left", d.Authenticators, d.Passkeys, d.BackupCodes)
 	}
 	switch {
 	case d.Held:
