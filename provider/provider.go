@@ -39,11 +39,12 @@ type Config struct {
 	Templates *templates.Set // nil: loaded here
 	Logger    *slog.Logger   // nil: slog.Default
 
-	Rules   account.PasswordRules       // zero: 15 characters, the built-in blocklist
-	Require account.Requirement         // whose second factor is required; zero: nobody's, beyond practice and app
-	Policy  map[flows.Kind]flows.Policy // nil: DefaultPolicy
-	Proxies []netip.Prefix              // whose forwarded addresses are believed
-	Exempt  []netip.Prefix              // networks without source limits
+	Rules    account.PasswordRules       // zero: 15 characters, the built-in blocklist
+	Passkeys Passkeys                    // zero: of the issuer's host
+	Require  account.Requirement         // whose second factor is required; zero: nobody's, beyond practice and app
+	Policy   map[flows.Kind]flows.Policy // nil: DefaultPolicy
+	Proxies  []netip.Prefix              // whose forwarded addresses are believed
+	Exempt   []netip.Prefix              // networks without source limits
 	// KnownDevices have tries of their own: a browser in which somebody completed
 	// a sign-in is not stopped by the lock that strangers made.
 	KnownDevices bool
@@ -129,7 +130,7 @@ func New(ctx context.Context, c Config) (*Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	passkeys, err := passkeysOf(c.Issuer)
+	passkeys, err := c.Passkeys.at(c.Issuer)
 	if err != nil {
 		return nil, err
 	}
@@ -202,6 +203,9 @@ func (c *Config) complete() error {
 		return errors.New("provider: the issuer must be a URL without query or fragment")
 	case c.Store == nil, c.Directory == nil, c.Keys == nil, c.Hasher == nil, c.Metrics == nil:
 		return errors.New("provider: Store, Directory, Keys, Hasher and Metrics are needed")
+	}
+	if err := c.Passkeys.check(c.Issuer); err != nil {
+		return err
 	}
 	if c.Templates == nil {
 		var err error

@@ -63,6 +63,9 @@ func (p *Provider) routes() http.Handler {
 	mux.Handle("/.well-known/openid-configuration", o.api("discovery", o.discovery))
 	mux.Handle("/.well-known/oauth-authorization-server", o.api("discovery", o.discovery))
 	mux.Handle("/jwks.json", o.api("jwks", o.jwks))
+	if len(p.Passkeys.Origins) > 0 && p.base == "" {
+		mux.Handle(relatedPath, o.api("discovery", p.related))
+	}
 	mux.Handle("/par", o.api("par", o.push))
 	mux.Handle("/token", o.api("token", o.token))
 	mux.Handle("/userinfo", o.api("userinfo", o.userinfo))
@@ -82,6 +85,9 @@ func (p *Provider) prefixed(h http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle(p.base+"/", http.StripPrefix(p.base, h))
 	mux.Handle("GET /.well-known/oauth-authorization-server"+p.base, p.oidc.api("discovery", p.oidc.discovery))
+	if len(p.Passkeys.Origins) > 0 {
+		mux.Handle(relatedPath, p.oidc.api("discovery", p.related))
+	}
 	return mux
 }
 

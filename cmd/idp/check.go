@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/medximity/idp/flows/account"
+	"github.com/medximity/idp/provider"
 	"github.com/medximity/idp/provider/keys"
 	"github.com/medximity/idp/provider/mail"
 	"github.com/medximity/idp/provider/outgoing"
@@ -52,6 +53,7 @@ func (c *Config) check() error {
 	_, err = c.deskHolidays()
 	p.add("support.holidays", err)
 	p.add("log.level", new(slog.Level).UnmarshalText([]byte(c.LogLevel)))
+	c.checkPasskeys(&p)
 	c.checkBounds(&p)
 	c.checkClients(&p)
 	return p.err()
@@ -84,6 +86,15 @@ func (c *Config) checkBounds(p *problems) {
 	}
 	if c.StoreMaxConns < 0 || c.StoreMaxConns > 1000 {
 		p.add("store.max_conns", errors.New("is not between 0 and 1000"))
+	}
+}
+
+func (c *Config) checkPasskeys(p *problems) {
+	if issuer, err := parseIssuer(c.Issuer); err == nil {
+		p.add("passkeys.rp_id", provider.CheckRPID(issuer, c.PasskeysRPID))
+	}
+	for _, o := range c.PasskeysOrigins {
+		p.add("passkeys.origins", provider.CheckPasskeyOrigin(o))
 	}
 }
 

@@ -110,6 +110,16 @@ type Config struct {
 	// admin, front_desk, billing, support. Default none.
 	SecondFactorRoles []string `koanf:"second_factor.roles"`
 
+	// PasskeysRPID is the domain that passkeys are made for: the issuer's host, or a
+	// parent domain of it. With another one those that people have stop working.
+	// Default the host. An issuer that is an address, or plain http but at
+	// localhost, has no passkeys.
+	PasskeysRPID string `koanf:"passkeys.rp_id"`
+	// PasskeysOrigins are further origins (https://name) whose pages may use them;
+	// browsers read them at /.well-known/webauthn of the domain above, and stop
+	// after five names. Default none.
+	PasskeysOrigins []string `koanf:"passkeys.origins"`
+
 	// LimitsExempt are networks (CIDR or address) without limits by source, as
 	// of one's own offices. The lock of an account has no exemption: its five
 	// and its half hour are no settings. Default none.
