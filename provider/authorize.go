@@ -57,8 +57,15 @@ func (o *oidc) judge(w http.ResponseWriter, r *http.Request, req *authRequest) e
 
 // unmet names what a session lacks (OIDC Core section 3.1.2.6).
 func (o *oidc) unmet(req *authRequest, s *store.Session) error {
-	if s != nil && o.fresh(req, s) && req.second && !flows.TwoFactors(s.ACR) {
+	switch {
+	case s == nil || !o.fresh(req, s):
+		return loginRequired()
+	case req.second && !flows.TwoFactors(s.ACR):
 		return bad("interaction_required", "a second factor is needed")
+	case req.reached(s.ACR) == "" && req.resumed:
+		return bad("unmet_authentication_requirements", "the essential acr was not reached")
+	case req.reached(s.ACR) == "":
+		return bad("interaction_required", "the essential acr needs another sign-in")
 	}
 	return loginRequired()
 }

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/medximity/idp/flows"
 	"github.com/medximity/idp/flows/account"
 	"github.com/medximity/idp/flows/directory"
 	"github.com/medximity/idp/provider/store"
@@ -34,10 +33,6 @@ var fieldScopes = []string{"practice", "npi"}
 
 // knownScopes are all of them.
 var knownScopes = slices.Concat(standardScopes, fieldScopes)
-
-// acrValues are the classes that a sign-in can reach so far, the weakest first:
-// a client that sends all of them is content with any.
-var acrValues = []string{flows.ACR1FA, flows.ACR2FA, flows.ACRPhr}
 
 // scopeClaims are the claims of each scope (OIDC Core section 5.4; fieldScopes).
 var scopeClaims = map[string][]string{

@@ -40,7 +40,7 @@ func (o *oidc) codeFor(grant string, req *authRequest, s *store.Session) code {
 	return code{
 		Grant: grant, Account: s.Account, Practice: s.Practice, Session: string(s.ID), Epoch: s.Epoch,
 		Scopes: strings.Join(req.scopes, " "), AuthTime: s.AuthTime,
-		Methods: strings.Join(s.Methods, " "), ACR: s.ACR, Requested: req.claims.String(),
+		Methods: strings.Join(s.Methods, " "), ACR: req.reached(s.ACR), Requested: req.claims.String(),
 		Nonce: req.form.Get("nonce"), Challenge: req.form.Get("code_challenge"),
 		Redirect: string(to[:]), Until: o.Now().Add(o.life.Code),
 	}

@@ -30,10 +30,12 @@ type authRequest struct {
 	subject  account.ID     // the only person who will do, by the client's name for them; "" for anyone
 	second   bool           // two factors are wanted, by the client or by acr
 	claims   requestedClaims
-	arrived  time.Time // when it first came
-	resumed  bool      // it led to a sign-in, which is over
-	pushed   string    // the visit to it, if the app pushed it (pushed.go)
-	parsed   fosite.AuthorizeRequester
+	// mustReach are the classes of an essential acr; nil: any will do.
+	mustReach []any
+	arrived   time.Time // when it first came
+	resumed   bool      // it led to a sign-in, which is over
+	pushed    string    // the visit to it, if the app pushed it (pushed.go)
+	parsed    fosite.AuthorizeRequester
 }
 
 // known are the parameters that we act on or keep. Others are ignored (RFC 6749

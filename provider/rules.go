@@ -226,7 +226,7 @@ func (o *oidc) claimed(_ context.Context, req *authRequest) error {
 	if asked.mustReach != nil && !reaches(flows.ACR1FA) {
 		req.second = true
 	}
-	req.subject = asked.subject
+	req.subject, req.mustReach = asked.subject, asked.mustReach
 	req.claims = asked.within(req.client)
 	return nil
 }

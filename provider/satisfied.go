@@ -25,15 +25,15 @@ const (
 func (o *oidc) satisfied(req *authRequest, s *store.Session) verdict {
 	right := s != nil && (req.subject == "" || req.subject == o.subjectFor(req.client, s.Account))
 	fresh := right && o.fresh(req, s)
-	enough := right && (!req.second || flows.TwoFactors(s.ACR))
+	two := right && (!req.second || flows.TwoFactors(s.ACR))
 	switch {
-	case fresh && enough:
+	case fresh && two && req.reached(s.ACR) != "":
 		return pass
 	case req.prompt["none"], req.resumed && s != nil && !right:
 		return refused
 	case !right, req.prompt["select_account"]:
 		return signIn
-	case !fresh:
+	case !fresh, two: // or another way is wanted than it was proven by
 		return anew
 	}
 	return more
