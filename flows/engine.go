@@ -331,6 +331,9 @@ func (e *Engine) pass(ctx context.Context, s *Scope, o Passed, p *Progress) erro
 	if o.Name != "" {
 		p.Name = o.Name
 	}
+	if !o.AskPasskey.IsZero() {
+		p.AskPasskey = o.AskPasskey
+	}
 	s.equip(o, p)
 	return nil
 }

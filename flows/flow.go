@@ -53,6 +53,7 @@ const (
 	NewPasswordIs FactKind = "new_password"   // chose a new password
 	NewCodes      FactKind = "new_codes"      // asked for new backup codes
 	NoNewCodes    FactKind = "no_new_codes"   // would rather not, now
+	NoPasskey     FactKind = "no_passkey"     // would rather not have a passkey
 	SavedCodes    FactKind = "saved_codes"    // has a new set of them
 )
 

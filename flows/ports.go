@@ -52,7 +52,8 @@ type Progress struct {
 	Codes         *account.BackupSet
 	NewPasskey    *account.NewPasskey // account.ErrReplayed if somebody has it by now
 
-	Passkey *account.Assertion // whose count and time are to be kept, or nil
+	AskPasskey time.Time          // when to ask again for a passkey; zero: nobody was asked
+	Passkey    *account.Assertion // whose count and time are to be kept, or nil
 }
 
 // NewSession is a session about to be made.

@@ -34,18 +34,28 @@ func (SetUpPasskey) Applies(v View) Need {
 }
 
 // Show returns what the browser is to make.
-func (SetUpPasskey) Show(ctx context.Context, s *Scope) (Page, error) {
-	page := SetUpPasskeyPage{Username: s.Person.Username}
+func (p SetUpPasskey) Show(ctx context.Context, s *Scope) (Page, error) {
+	options, err := s.offerPasskey(ctx, p.Name())
+	return SetUpPasskeyPage{Username: s.Person.Username, Options: options}, err
+}
+
+// Submit adds what the browser made, if it is right.
+func (p SetUpPasskey) Submit(ctx context.Context, s *Scope, form Form) (Outcome, error) {
+	return s.takePasskey(ctx, p.Name(), form)
+}
+
+// offerPasskey returns what a step has the browser make; "" where there are no
+// passkeys.
+func (s *Scope) offerPasskey(ctx context.Context, step StepName) (options string, err error) {
 	if s.passkeys == nil {
-		return page, nil
+		return "", nil
 	}
 	h, err := s.holder(ctx)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	options, err := s.passkeys.Offer(h, s.challenge("set-up-passkey", s.Now))
-	page.Options = string(options)
-	return page, err
+	made, err := s.passkeys.Offer(h, s.challenge(string(step), s.Now))
+	return string(made), err
 }
 
 func (s *Scope) holder(ctx context.Context) (account.Holder, error) {
@@ -53,9 +63,9 @@ func (s *Scope) holder(ctx context.Context) (account.Holder, error) {
 	return account.Holder{Handle: s.handle(s.Account), Username: s.Person.Username, Name: s.Person.Name, Passkeys: all}, err
 }
 
-// Submit adds what the browser made, if it is right. That it was made is proof
+// takePasskey judges what the browser made for a step. That it was made is proof
 // enough of holding it.
-func (p SetUpPasskey) Submit(ctx context.Context, s *Scope, form Form) (Outcome, error) {
+func (s *Scope) takePasskey(ctx context.Context, step StepName, form Form) (Outcome, error) {
 	name := strings.Join(strings.Fields(form.Get("name")), " ")
 	if utf8.RuneCountInString(name) > maxName {
 		return Again{Field: "name", Typed: name, Message: Message{Key: "err.authenticator_long", Args: map[string]any{"n": maxName}}}, nil
@@ -68,7 +78,7 @@ func (p SetUpPasskey) Submit(ctx context.Context, s *Scope, form Form) (Outcome,
 	if err != nil {
 		return nil, err
 	}
-	challenge, err := s.answered("set-up-passkey", answer)
+	challenge, err := s.answered(string(step), answer)
 	var made *account.NewPasskey
 	if err == nil {
 		made, err = s.passkeys.Made(h, challenge, answer)
@@ -77,7 +87,7 @@ func (p SetUpPasskey) Submit(ctx context.Context, s *Scope, form Form) (Outcome,
 		err = s.unheld(ctx, made.Credential)
 	}
 	if bad, ok := errors.AsType[*account.BadPasskey](err); ok {
-		out, err := Passkey{}.refused(ctx, s, p.Name(), s.Account, bad.Cause)
+		out, err := Passkey{}.refused(ctx, s, step, s.Account, bad.Cause)
 		if again, ok := out.(Again); ok {
 			again.Typed = name
 			out = again
@@ -88,7 +98,7 @@ func (p SetUpPasskey) Submit(ctx context.Context, s *Scope, form Form) (Outcome,
 		return nil, err
 	}
 	made.Name = name
-	return Passed{NewPasskey: made, Facts: []Fact{{Kind: HoldsSecond, Step: p.Name(), Methods: made.Methods()}}}, nil
+	return Passed{NewPasskey: made, Facts: []Fact{{Kind: HoldsSecond, Step: step, Methods: made.Methods()}}}, nil
 }
 
 // unheld makes sure that nobody has the credential: it would be two people's, and

@@ -73,6 +73,8 @@ type Passed struct {
 	Codes         *account.BackupSet        // to replace the one there is
 	NewPasskey    *account.NewPasskey       // to be added
 
+	AskPasskey time.Time // when to ask again for one; zero: nobody was asked
+
 	Passkey *account.Assertion // that was right, good once
 	Holder  *PasskeyHolder     // of it, by the step that found them
 }

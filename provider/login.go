@@ -238,6 +238,7 @@ var pageOf = map[flows.StepName]string{
 	flows.SetUpTOTP{}.Name():    "set_up_totp",
 	flows.Passkey{}.Name():      "passkey",
 	flows.SetUpPasskey{}.Name(): "set_up_passkey",
+	flows.OfferPasskey{}.Name(): "offer_passkey",
 	flows.OfferCodes{}.Name():   "more_codes",
 	flows.SaveCodes{}.Name():    "backup_codes",
 	flows.NewPassword{}.Name():  "new_password",
@@ -264,6 +265,9 @@ func (p *Provider) mark(r *http.Request, page *templates.Page, a *flows.Again) i
 		d.Name = a.Typed
 		page.Data = d
 	case flows.SetUpPasskeyPage:
+		d.Name = a.Typed
+		page.Data = d
+	case flows.OfferPasskeyPage:
 		d.Name = a.Typed
 		page.Data = d
 	case flows.JoinPage:

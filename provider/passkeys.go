@@ -22,6 +22,9 @@ type Passkeys struct {
 	RPID string
 	// Origins are further ones whose pages may use them: https, without a path.
 	Origins []string
+	// Offer asks whoever signed in by password and code whether they want one:
+	// once in 30 days, or never again. It is of DefaultPolicy.
+	Offer bool
 }
 
 // at judges them at an issuer, whatever its path; nil: there are none.

@@ -218,6 +218,9 @@ func (c *Config) complete() error {
 	}
 	if c.Policy == nil {
 		c.Policy = DefaultPolicy()
+		if c.Passkeys.Offer {
+			c.Policy[flows.Login] = flows.Seq(c.Policy[flows.Login], flows.Do(flows.OfferPasskey{}))
+		}
 	}
 	if c.Rules.Known == nil {
 		c.Rules.Known = account.Known

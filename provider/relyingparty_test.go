@@ -15,7 +15,7 @@ import (
 func (h *house) with(p Passkeys) *house {
 	h.t.Helper()
 	c := h.Config
-	c.Passkeys, c.Metrics = p, metrics.New()
+	c.Passkeys, c.Metrics, c.Policy = p, metrics.New(), nil
 	var err error
 	h.Provider, err = New(h.t.Context(), c)
 	h.ok(err)

@@ -57,6 +57,7 @@ func samples() []sample {
 	}
 	type passkey struct{ App, Options string }
 	type newPasskey struct{ Username, Options, Name string }
+	type offer struct{ Options, Name string }
 	type due struct {
 		Reference string
 		Due       time.Time
@@ -138,6 +139,9 @@ func samples() []sample {
 		{"", Page{Name: "passkey", Flow: "f1", Action: "/id/login/passkey", Ways: []string{"password", "backup-code"}, Data: passkey{"", "{}"}}},
 		{"refused", Page{Name: "passkey", Flow: "f1", Action: "/id/login/passkey", Ways: []string{"identify"}, Problems: wrong(""), Data: passkey{"Chart", "{}"}}},
 		{"", Page{Name: "set_up_passkey", Flow: "f1", Action: "/id/login/set-up-passkey", Data: newPasskey{"grace", "{}", ""}}},
+		{"", Page{Name: "offer_passkey", Flow: "f1", Action: "/id/login/offer-passkey", Data: offer{"{}", ""}}},
+		{"refused", Page{Name: "offer_passkey", Flow: "f1", Action: "/id/login/offer-passkey", Problems: wrong("name"), Data: offer{"{}", "Laptop"}}},
+		{"late", Page{Name: "offer_passkey", Flow: "f1", Action: "/id/login/offer-passkey", Data: offer{}}},
 		{"refused", Page{Name: "set_up_passkey", Flow: "f1", Action: "/id/login/set-up-passkey", Problems: wrong("name"), Data: newPasskey{"grace", "{}", "Laptop"}}},
 		{"", Page{Name: "home", Data: user{"grace"}}},
 		{"", Page{Name: "logout"}},

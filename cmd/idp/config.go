@@ -120,6 +120,11 @@ type Config struct {
 	// after five names. Default none.
 	PasskeysOrigins []string `koanf:"passkeys.origins"`
 
+	// PasskeysOffer asks whoever signed in by password and code whether they want a
+	// passkey: at most once in 30 days, and never again if they say so. Default
+	// false: people find them under Account Settings.
+	PasskeysOffer bool `koanf:"passkeys.offer"`
+
 	// LimitsExempt are networks (CIDR or address) without limits by source, as
 	// of one's own offices. The lock of an account has no exemption: its five
 	// and its half hour are no settings. Default none.

@@ -20,7 +20,7 @@ import (
 // demoFlags are how a demo is started.
 type demoFlags struct {
 	addr, data, store string
-	json              bool
+	json, offer       bool
 }
 
 func demoCommand() *cobra.Command {
@@ -48,6 +48,7 @@ its store. Starting it again goes on with the same data.`,
 	cmd.Flags().StringVar(&f.addr, "addr", "127.0.0.1:8080", "where to listen; port 0 takes free ports for everything")
 	cmd.Flags().StringVar(&f.data, "data", "", "folder for the data; default medximity-id-demo in the user's cache folder")
 	cmd.Flags().StringVar(&f.store, "store", "", "postgres://… instead of SQLite in the data folder")
+	cmd.Flags().BoolVar(&f.offer, "offer-passkeys", false, "ask whoever signed in by password and code whether they want a passkey")
 	cmd.Flags().BoolVar(&f.json, "json", false, "print first one line of JSON with all that a script needs")
 	return cmd
 }
@@ -130,6 +131,7 @@ func demoConfig(f demoFlags, d *theDemo, ring []byte, operator string) *Config {
 		LimitsExempt: []string{"127.0.0.0/8", "::1/128"},
 		// So are the apps.
 		OutgoingAllow: []string{"127.0.0.0/8", "::1/128"},
+		PasskeysOffer: f.offer,
 		LogLevel:      "warn",
 	}
 	if f.store != "" {

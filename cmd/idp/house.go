@@ -85,7 +85,7 @@ func (h *house) build(ctx context.Context, c *Config, issuer *url.URL) error {
 		Rules:   account.PasswordRules{Min: c.PasswordMin, Known: known},
 		Require: account.Requirement{Everyone: c.SecondFactorEveryone, Roles: c.SecondFactorRoles},
 		Proxies: proxies, Exempt: exempt, DeskNetworks: deskNetworks, KnownDevices: c.LockoutKnownDevice,
-		Passkeys: provider.Passkeys{RPID: c.PasskeysRPID, Origins: c.PasskeysOrigins},
+		Passkeys: provider.Passkeys{RPID: c.PasskeysRPID, Origins: c.PasskeysOrigins, Offer: c.PasskeysOffer},
 		AuditFor: c.AuditKeep, Outgoing: c.OutgoingAllow, Desk: c.desk(), Registry: h.registry,
 		Idle: c.SessionIdle, Absolute: c.SessionAbsolute, From: c.MailFrom,
 	})

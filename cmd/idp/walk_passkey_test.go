@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -37,7 +38,43 @@ func (c *chromium) plug(o webauthn.VirtualAuthenticatorOptions) *virtual {
 		k.id, err = webauthn.AddVirtualAuthenticator(&o).Do(ctx)
 		return err
 	}))
+	c.first(`const get = navigator.credentials?.get.bind(navigator.credentials);
+		if (get) navigator.credentials.get = (options) => {
+			const got = get(options);
+			window.beside ||= options.mediation === "conditional";
+			return got;
+		}`)
 	return k
+}
+
+// first runs a script in each page before its own.
+func (c *chromium) first(script string) {
+	c.t.Helper()
+	c.run(chromedp.ActionFunc(func(ctx context.Context) error {
+		_, err := cdppage.AddScriptToEvaluateOnNewDocument(script).Do(ctx)
+		return err
+	}))
+}
+
+// waits wants the browser to be asked for a passkey beside the field, while nobody
+// touches it. The questions after it are answered in their order: by then the
+// authenticator was asked, and it looks for a touch once only.
+func (k *virtual) waits(address string) {
+	k.c.t.Helper()
+	k.touched(false)
+	k.c.open(address)
+	var asked bool
+	k.c.run(chromedp.Evaluate(`(async () => {
+		const until = performance.now() + 10000;
+		while (!window.beside && performance.now() < until) await new Promise(done => setTimeout(done, 20));
+		for (let n = 0; n < 10; n++) await PublicKeyCredential.isUserVerifyingPlatformAuthenticatorAvailable();
+		return !!window.beside;
+	})()`, &asked, awaitPromise))
+	if !asked {
+		k.c.t.Fatalf("%s does not ask for a passkey beside the field", k.c.url())
+	}
+	k.c.sees("Username or email", "Use a Passkey")
+	k.touched(true)
 }
 
 // touched says whether somebody touches it whenever it asks.
@@ -111,20 +148,13 @@ func walkPasskey(t *testing.T, d *demo, c *chromium) {
 
 	// By the button, while the browser waits for somebody to choose one beside
 	// the field.
-	key.touched(false)
 	c.signOut(d)
-	c.open(d.App + "/signin")
-	c.sees("Username or email", "Use a Passkey")
-	key.touched(true)
+	key.waits(d.App + "/signin")
 	c.useKey()
 	c.sees(who.Email, "acr phr", "amr hwk user mfa")
 
 	// Whoever chooses it beside the field presses nothing.
-	key.touched(false)
 	c.signOut(d)
-	c.open(d.App + "/signin")
-	c.waits()
-	key.touched(true)
 	c.autofills(d.App + "/signin")
 	c.sees(who.Email, "acr phr")
 
@@ -146,31 +176,17 @@ func walkPasskey(t *testing.T, d *demo, c *chromium) {
 	c.do("/passkeys/remove")
 	c.sees("The passkey is removed.", "You sign in with your password alone")
 	d.told(who.Email, "A passkey was removed from your Medximity account")
-	key.touched(false)
 	c.signOut(d)
-	c.open(d.App + "/signin")
-	key.touched(true)
+	key.waits(d.App + "/signin")
 	c.useKey()
 	c.sees("That passkey does not belong to an account here, or was removed.")
-}
-
-// waits wants the browser to be asked for a passkey beside the field, and the
-// page to be still there.
-func (c *chromium) waits() {
-	c.t.Helper()
-	var can bool
-	c.run(chromedp.Evaluate(`PublicKeyCredential.isConditionalMediationAvailable()`, &can, awaitPromise))
-	if !can {
-		c.t.Fatal("Chromium offers no passkeys beside a field")
-	}
-	c.sees("Username or email")
 }
 
 // autofills opens a page that asks for a name, and wants to be led on by the
 // passkey alone.
 func (c *chromium) autofills(address string) {
 	c.t.Helper()
-	c.run(chromedp.Navigate(address))
+	c.open(address)
 	for end := time.Now().Add(10 * time.Second); strings.Contains(c.url(), "/login"); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			c.t.Fatalf("nobody chose the passkey; the page is %s:\n%s", c.url(), c.words())
@@ -229,11 +245,9 @@ func TestWalkPasskeyCauses(t *testing.T) {
 	c.useKey()
 	c.saveCodes()
 
-	key.touched(false)
 	c.signOut(d)
-	c.open(d.App + "/signin")
+	key.waits(d.App + "/signin")
 	key.knows(false)
-	key.touched(true)
 	c.hears("The passkey was not used. Try again, or choose another way.")
 	key.touched(false)
 	c.impatient()
@@ -250,6 +264,57 @@ func (c *chromium) impatient() {
 	c.t.Helper()
 	c.run(chromedp.Evaluate(`{const form = document.querySelector("[data-passkey]");
 		form.dataset.options = JSON.stringify({...JSON.parse(form.dataset.options), timeout: 1000})}`, nil))
+}
+
+// Somebody who typed a password and a code is offered to type neither, and says
+// yes, not now, or never.
+func TestWalkPasskeyOffered(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		width   int
+		scripts bool
+	}{
+		{"360 px", 360, true},
+		{"1280 px, no JavaScript", 1280, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d, c := startDemo(t, "--offer-passkeys"), openChromium(t, tt.width, tt.scripts)
+			who, key := d.nora(), c.plug(builtIn)
+			phone := d.phone(who)
+			signIn := func() {
+				t.Helper()
+				c.open(d.App + "/signin")
+				c.signIn(who)
+				c.enter("otp", phone.next())
+			}
+			signIn()
+			c.saveCodes()
+			c.sees("Sign in without typing?", "Not Now", "Do Not Ask Again")
+			c.click("button[value=later]")
+			c.provedTwo(who)
+			c.signOut(d)
+			signIn()
+			c.provedTwo(who)
+			c.signOut(d)
+			d.pass(31 * 24 * time.Hour)
+			signIn()
+			if !tt.scripts {
+				c.sees("This browser cannot make one here, or JavaScript is off.")
+				c.click("button[value=never]")
+				c.provedTwo(who)
+				return
+			}
+			c.fill("name", "Phone of the ward")
+			c.useKey()
+			c.sees(who.Email)
+			c.settings(d, "security")
+			c.sees("Phone of the ward")
+			c.signOut(d)
+			key.waits(d.App + "/signin")
+			c.useKey()
+			c.sees(who.Email, "acr phr")
+		})
+	}
 }
 
 // Where the browser has no passkeys, or no script runs, nothing offers one, and
@@ -273,10 +338,7 @@ func TestWalkPasskeyWithout(t *testing.T) {
 			codes := has.saveCodes()
 
 			c := openChromium(t, tt.width, tt.scripts)
-			c.run(chromedp.ActionFunc(func(ctx context.Context) error {
-				_, err := cdppage.AddScriptToEvaluateOnNewDocument("delete window.PublicKeyCredential").Do(ctx)
-				return err
-			}))
+			c.first("delete window.PublicKeyCredential")
 			c.open(d.App + "/signin")
 			c.offersNoKey()
 			c.signIn(who)
@@ -298,6 +360,26 @@ func (c *chromium) offersNoKey() {
 	if words := c.words(); strings.Contains(words, "Use a Passkey") || strings.Contains(words, "Create the Passkey") {
 		c.t.Errorf("%s offers a passkey:\n%s", c.url(), words)
 	}
+}
+
+func TestAccessibilityPasskeyOffer(t *testing.T) {
+	axe := string(mustRead(t, filepath.Join("testdata", "node", "node_modules", "axe-core", "axe.min.js")))
+	d, c := startDemo(t, "--offer-passkeys"), openChromium(t, 320, true)
+	c.plug(builtIn)
+	who := d.nora()
+	c.open(d.App + "/signin")
+	c.signIn(who)
+	c.enter("otp", d.phone(who).next())
+	c.saveCodes()
+	for _, scheme := range []string{"light", "dark"} {
+		c.scheme(scheme)
+		c.sees("Sign in without typing?")
+		checkPage(t, c, axe)
+	}
+	c.fill("name", strings.Repeat("long ", 9))
+	c.useKey()
+	c.sees("The name must be 40 characters or fewer")
+	checkPage(t, c, axe)
 }
 
 func TestAccessibilityPasskeys(t *testing.T) {

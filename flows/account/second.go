@@ -3,6 +3,7 @@ package account
 import (
 	"errors"
 	"slices"
+	"time"
 )
 
 // ErrReplayed is the store's verdict on a code that was right and is used up:
@@ -15,7 +16,16 @@ type Second struct {
 	Passkeys       int
 	Codes          int  // backup codes not used yet
 	LastWasBackup  bool // of apps and codes, a backup code was used last
+	// AskPasskey is when they may be asked again whether they want a passkey; zero:
+	// nobody asked yet.
+	AskPasskey time.Time
 }
+
+// AskPasskeyEvery is how often somebody may be asked whether they want a passkey.
+const AskPasskeyEvery = 30 * 24 * time.Hour
+
+// NeverAsk is AskPasskey of whoever does not want to be asked.
+var NeverAsk = time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC)
 
 // Any reports whether there is a second factor at all. Backup codes alone are none.
 func (s Second) Any() bool { return s.Authenticators+s.Passkeys > 0 }

@@ -184,7 +184,7 @@ func (p *people) signedIn(e account.Event) {
 		p.attempts.inc("password", "passed")
 	}
 	switch e.Step {
-	case "totp", "set-up-totp":
+	case "totp", "set-up-totp", "offer-passkey":
 		method = "totp"
 	case "backup-code":
 		method = "backup_code"

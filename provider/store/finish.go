@@ -164,6 +164,11 @@ func (s *Store) apply(ctx context.Context, t *tx, f *flows.Flow, p flows.Progres
 			return err
 		}
 	}
+	if !p.AskPasskey.IsZero() {
+		if err := t.AskPasskey(ctx, db.AskPasskeyParams{Account: string(f.Account), AgainAt: micros(p.AskPasskey)}); err != nil {
+			return err
+		}
+	}
 	if raises(p) {
 		if err := t.void(ctx, f, session); err != nil {
 			return err

@@ -17,8 +17,12 @@ func (s *Store) Second(ctx context.Context, id account.ID) (account.Second, erro
 	if err != nil {
 		return account.Second{}, fmt.Errorf("store: second factor: %w", err)
 	}
-	return account.Second{Authenticators: int(r.Authenticators), Passkeys: int(r.Passkeys), Codes: int(r.CodesLeft),
-		LastWasBackup: r.BackupAt > r.CodeAt}, nil
+	second := account.Second{Authenticators: int(r.Authenticators), Passkeys: int(r.Passkeys), Codes: int(r.CodesLeft),
+		LastWasBackup: r.BackupAt > r.CodeAt}
+	if r.AskPasskey > 0 {
+		second.AskPasskey = at(r.AskPasskey)
+	}
+	return second, nil
 }
 
 // Authenticators returns the account's, the oldest first.

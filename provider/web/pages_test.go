@@ -46,6 +46,7 @@ func TestPageData(t *testing.T) {
 		{Name: "set_up_totp", Step: "set-up-totp", Flow: "f1", Data: flows.SetUpPage{Username: "grace", Key: "JBSWY3DPEHPK3PXP",
 			URI: "otpauth://totp/Medximity:grace?secret=JBSWY3DPEHPK3PXP&issuer=Medximity", Name: "Phone", First: true}},
 		{Name: "backup_codes", Step: "backup-codes", Flow: "f1", Data: flows.CodesPage{Codes: []string{"4X7K-9QWM-2BTFZ"}}},
+		{Name: "offer_passkey", Step: "offer-passkey", Flow: "f1", Data: flows.OfferPasskeyPage{Options: "{}", Name: "Laptop"}},
 		{Name: "more_codes", Step: "more-backup-codes", Flow: "f1", Data: flows.OfferPage{Left: 2}},
 		{Name: "confirm", Step: "password", Flow: "f1", Data: flows.ConfirmPage{Username: "grace", App: "Chart", Changing: true}},
 		{Name: "security", Notice: "Done.", Data: SecurityPage{Username: "grace", Email: "grace@b.example",

@@ -277,6 +277,11 @@ type Passkey struct {
 	UsedAt     int64
 }
 
+type PasskeyOffer struct {
+	Account string
+	AgainAt int64
+}
+
 type PeopleLocation struct {
 	Person   string
 	Location string

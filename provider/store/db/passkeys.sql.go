@@ -46,6 +46,22 @@ func (q *Queries) AddPasskey(ctx context.Context, arg AddPasskeyParams) (int64, 
 	return result.RowsAffected()
 }
 
+const askPasskey = `-- name: AskPasskey :exec
+INSERT INTO passkey_offers (account, again_at) VALUES ($1, $2)
+ON CONFLICT (account) DO UPDATE SET again_at = excluded.again_at
+`
+
+type AskPasskeyParams struct {
+	Account string
+	AgainAt int64
+}
+
+// Not before then.
+func (q *Queries) AskPasskey(ctx context.Context, arg AskPasskeyParams) error {
+	_, err := q.db.ExecContext(ctx, askPasskey, arg.Account, arg.AgainAt)
+	return err
+}
+
 const freeCodes = `-- name: FreeCodes :execrows
 UPDATE guards SET code_failed = 0, code_wrong = 0
 WHERE subject = $1 AND code_wrong >= 10

@@ -260,6 +260,7 @@ SELECT
 	CAST((SELECT COUNT(*) FROM passkeys p WHERE p.account = $1) AS BIGINT) AS passkeys,
 	CAST(COALESCE((SELECT MAX(a.used_at) FROM authenticators a WHERE a.account = $1), 0) AS BIGINT) AS code_at,
 	CAST((SELECT COUNT(*) FROM backup_codes b WHERE b.account = $1 AND b.used_at = 0) AS BIGINT) AS codes_left,
+	CAST(COALESCE((SELECT o.again_at FROM passkey_offers o WHERE o.account = $1), 0) AS BIGINT) AS ask_passkey,
 	CAST(COALESCE((SELECT MAX(b.used_at) FROM backup_codes b WHERE b.account = $1), 0) AS BIGINT) AS backup_at
 `
 
@@ -268,6 +269,7 @@ type SecondRow struct {
 	Passkeys       int64
 	CodeAt         int64
 	CodesLeft      int64
+	AskPasskey     int64
 	BackupAt       int64
 }
 
@@ -280,6 +282,7 @@ func (q *Queries) Second(ctx context.Context, account string) (SecondRow, error)
 		&i.Passkeys,
 		&i.CodeAt,
 		&i.CodesLeft,
+		&i.AskPasskey,
 		&i.BackupAt,
 	)
 	return i, err

@@ -27,6 +27,11 @@ WHERE passkeys.id = @id AND passkeys.account = @account
 		OR EXISTS (SELECT 1 FROM passkeys o WHERE o.account = passkeys.account AND o.id <> passkeys.id)
 		OR EXISTS (SELECT 1 FROM authenticators a WHERE a.account = passkeys.account));
 
+-- name: AskPasskey :exec
+-- Not before then.
+INSERT INTO passkey_offers (account, again_at) VALUES (@account, @again_at)
+ON CONFLICT (account) DO UPDATE SET again_at = excluded.again_at;
+
 -- name: RemovePasskeys :execrows
 DELETE FROM passkeys WHERE account = @account;
 

@@ -5,6 +5,7 @@ SELECT
 	CAST((SELECT COUNT(*) FROM passkeys p WHERE p.account = @account) AS BIGINT) AS passkeys,
 	CAST(COALESCE((SELECT MAX(a.used_at) FROM authenticators a WHERE a.account = @account), 0) AS BIGINT) AS code_at,
 	CAST((SELECT COUNT(*) FROM backup_codes b WHERE b.account = @account AND b.used_at = 0) AS BIGINT) AS codes_left,
+	CAST(COALESCE((SELECT o.again_at FROM passkey_offers o WHERE o.account = @account), 0) AS BIGINT) AS ask_passkey,
 	CAST(COALESCE((SELECT MAX(b.used_at) FROM backup_codes b WHERE b.account = @account), 0) AS BIGINT) AS backup_at;
 
 -- name: Authenticators :many
