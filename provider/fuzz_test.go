@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/medximity/idp/flows"
 	"github.com/medximity/idp/flows/account"
 	"github.com/medximity/idp/provider/store"
 )
@@ -419,7 +420,7 @@ func FuzzForms(f *testing.F) {
 	var paths []string
 	for _, pattern := range fuzzPatterns() {
 		if method, path, ok := strings.Cut(pattern, " "); ok && method == "POST" && path != "/logout" {
-			for _, step := range []string{"identify", "password", "totp", "backup-code", "set-up-totp", "backup-codes", "more-backup-codes", "new-password", "nonsense"} {
+			for _, step := range []string{"identify", "password", "totp", "backup-code", "set-up-totp", "backup-codes", "more-backup-codes", "new-password", "passkey", "set-up-passkey", "offer-passkey", "nonsense"} {
 				paths = append(paths, strings.Replace(path, "{step}", step, 1))
 				if !strings.Contains(path, "{step}") {
 					break
@@ -465,8 +466,13 @@ func FuzzForms(f *testing.F) {
 
 // fuzzPatterns are those of the routes that are forms.
 func fuzzPatterns() []string {
-	all := []string{"POST /login/{step}", "POST /forgot-password", "POST /reset-password", "POST /reset-password/cancel", "POST /contact-support", "POST /language"}
-	for _, rt := range (&Provider{}).settings().Routes() {
+	all := []string{"POST /login/{step}", "POST /forgot-password", "POST /reset-password", "POST /reset-password/cancel", "POST /contact-support", "POST /language",
+		"POST /contact-support/case/confirm", "POST /contact-support/case/withdraw", "POST /contact-support/stop", "POST /contact-support/release"}
+	none := &Provider{engine: &flows.Engine{}}
+	for _, rt := range none.settings().Routes() {
+		all = append(all, rt.Pattern)
+	}
+	for _, rt := range none.desk().Routes() {
 		all = append(all, rt.Pattern)
 	}
 	return all

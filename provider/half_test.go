@@ -104,7 +104,8 @@ func TestAccountPagesAskForWhatTheyNeed(t *testing.T) {
 			t.Errorf("%s, a stranger: %d %s", rt.Pattern, a.StatusCode, a.Request.URL)
 		}
 		asked := strings.Contains(ask(grace).text, `name="password"`)
-		again := rt.Pattern == "POST /account/security/password" || rt.Pattern == "POST /account/security/authenticators"
+		again := rt.Pattern == "POST /account/security/password" || rt.Pattern == "POST /account/security/authenticators" ||
+			rt.Pattern == "POST /account/security/passkeys"
 		if asked != (rt.Needs == settings.Fresh || again) {
 			t.Errorf("%s, six minutes after signing in: asked for the password %v", rt.Pattern, asked)
 		}
