@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/descope/virtualwebauthn"
-
 	"github.com/medximity/idp/flows/account"
 )
 
@@ -90,7 +88,7 @@ func TestPasskeyIsOfferedOnceInAMonth(t *testing.T) {
 
 // Whoever says yes has a passkey and is signed in; and is offered no other.
 func TestPasskeyOfferedIsTaken(t *testing.T) {
-	o, k := newOffering(t, Passkeys{Offer: true}), newToken(virtualwebauthn.AuthenticatorOptions{})
+	o, k := newOffering(t, Passkeys{Offer: true}), newToken()
 	b, page, _ := o.asked()
 	long := b.post("/login/offer-passkey", "flow", page.flow(), "offer", "yes", "passkey", k.made(t, page), "name", strings.Repeat("long ", 9))
 	if long.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(long.text, `value="long long`) {
@@ -115,7 +113,7 @@ func TestPasskeyOfferedIsTaken(t *testing.T) {
 // A page that was open for long takes no passkey of whoever comes by; the sign-in
 // goes on.
 func TestPasskeyOfferedTooLongAgo(t *testing.T) {
-	o, k := newOffering(t, Passkeys{Offer: true}), newToken(virtualwebauthn.AuthenticatorOptions{})
+	o, k := newOffering(t, Passkeys{Offer: true}), newToken()
 	b, page, _ := o.asked()
 	o.ahead += account.PasskeyFor - time.Second
 	page = b.get("/login?flow=" + page.flow())

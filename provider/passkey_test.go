@@ -1,28 +1,23 @@
 package provider
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"html"
 	"net/http"
 	"regexp"
 	"strings"
 	"testing"
 
-	"github.com/descope/virtualwebauthn"
-
 	"github.com/medximity/idp/flows"
+	"github.com/medximity/idp/flows/passkeytest"
 )
 
-// token is an authenticator in software, with one passkey on it.
-type token struct {
-	rp   virtualwebauthn.RelyingParty
-	auth virtualwebauthn.Authenticator
-	cred virtualwebauthn.Credential
-}
+// token is an authenticator in software, with one passkey on it, and its browser.
+type token struct{ *passkeytest.Key }
 
-func newToken(o virtualwebauthn.AuthenticatorOptions) *token {
-	return &token{virtualwebauthn.RelyingParty{ID: "id.example", Name: "Medximity", Origin: "https://id.example"},
-		virtualwebauthn.NewAuthenticatorWithOptions(o), virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2)}
-}
+// newToken is one that knows its person, at the issuer of most tests.
+func newToken() token { return token{passkeytest.New("id.example")} }
 
 var passkeyOptions = regexp.MustCompile(`data-options="([^"]+)"`)
 
@@ -36,30 +31,43 @@ func (a answer) options(t testing.TB) string {
 	return html.UnescapeString(m[1])
 }
 
-// made is what the browser makes of the page.
-func (k *token) made(t testing.TB, page answer) string {
+// asked is what the page wants of the browser.
+func (a answer) asked(t testing.TB) (challenge, handle []byte) {
 	t.Helper()
-	o, err := virtualwebauthn.ParseAttestationOptions(page.options(t))
+	var o struct {
+		Challenge string
+		User      struct{ ID string }
+	}
+	err := json.Unmarshal([]byte(a.options(t)), &o)
+	if err == nil {
+		challenge, err = base64.RawURLEncoding.DecodeString(o.Challenge)
+	}
+	if err == nil {
+		handle, err = base64.RawURLEncoding.DecodeString(o.User.ID)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	k.auth.Options.UserHandle = []byte(o.UserID)
-	return virtualwebauthn.CreateAttestationResponse(k.rp, k.auth, k.cred, *o)
+	return challenge, handle
+}
+
+// made is what the browser makes of the page.
+func (k token) made(t testing.TB, page answer) string {
+	t.Helper()
+	challenge, handle := page.asked(t)
+	k.Handle = handle
+	return k.Make(challenge, nil)
 }
 
 // given is what it says to the page.
-func (k *token) given(t testing.TB, page answer) string {
+func (k token) given(t testing.TB, page answer) string {
 	t.Helper()
-	o, err := virtualwebauthn.ParseAssertionOptions(page.options(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	k.cred.Counter++
-	return virtualwebauthn.CreateAssertionResponse(k.rp, k.auth, k.cred, *o)
+	challenge, _ := page.asked(t)
+	return k.Use(challenge, nil)
 }
 
 // adds has a person who is signed in add a passkey.
-func (p *person) adds(k *token) answer {
+func (p *person) adds(k token) answer {
 	p.h.t.Helper()
 	page := p.post("/account/security/passkeys")
 	page = p.post("/login/set-up-passkey", "flow", page.flow(), "name", "Laptop", "passkey", k.made(p.h.t, page))
@@ -73,7 +81,7 @@ func (p *person) adds(k *token) answer {
 // and counts as two factors; it is listed, and is gone once it is removed.
 func TestPasskeySignsIn(t *testing.T) {
 	h := newHouse(t, "https://id.example")
-	k := newToken(virtualwebauthn.AuthenticatorOptions{})
+	k := newToken()
 	b := h.browser()
 	b.signIn(b.get("/login"), "grace", rightPassword)
 	if page := b.adds(k); !strings.Contains(page.text, "The passkey is added.") || !strings.Contains(page.text, "Laptop") {
@@ -108,7 +116,8 @@ func TestPasskeySignsIn(t *testing.T) {
 // password as well; and the password alone does not do any more.
 func TestPasskeyWithoutVerificationIsOneFactor(t *testing.T) {
 	h := newHouse(t, "https://id.example")
-	k := newToken(virtualwebauthn.AuthenticatorOptions{UserNotVerified: true})
+	k := newToken()
+	k.Flags &^= passkeytest.Verified
 	b := h.browser()
 	b.signIn(b.get("/login"), "grace", rightPassword)
 	b.adds(k)

@@ -6,8 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/descope/virtualwebauthn"
-
 	"github.com/medximity/idp/provider/metrics"
 )
 
@@ -23,9 +21,9 @@ func (h *house) with(p Passkeys) *house {
 }
 
 // tokenFor is an authenticator in a browser that is at an origin.
-func tokenFor(rpID, origin string) *token {
-	k := newToken(virtualwebauthn.AuthenticatorOptions{})
-	k.rp.ID, k.rp.Origin = rpID, origin
+func tokenFor(rpID, origin string) token {
+	k := newToken()
+	k.Party, k.Origin = rpID, origin
 	return k
 }
 
