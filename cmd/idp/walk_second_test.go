@@ -18,7 +18,7 @@ import (
 // wide window without JavaScript.
 
 // bothWays walks on a phone, and in a wide window without JavaScript. Without
-// IDP_FULL=1 a walk is one of the two, half of them each: TestWalk and the promises
+// IDP_FULL=1 a walk is one of the two, by turns: TestWalk and the promises
 // are all ways in every run.
 func bothWays(t *testing.T, walk func(*testing.T, *demo, *chromium)) {
 	phone := crc32.ChecksumIEEE([]byte(t.Name()))%2 == 0
