@@ -2,13 +2,11 @@ package settings
 
 import (
 	"net/http"
-	"slices"
 
 	"github.com/medximity/idp/flows"
 	"github.com/medximity/idp/flows/account"
 	"github.com/medximity/idp/provider/store"
 	"github.com/medximity/idp/provider/web"
-	"github.com/medximity/idp/templates"
 )
 
 // passkeys are those of the account as pages show them.
@@ -37,27 +35,7 @@ func (s *Settings) addPasskey(w http.ResponseWriter, r *http.Request, sess *stor
 
 // askToRemovePasskey asks whether a passkey is to go, if it may.
 func (s *Settings) askToRemovePasskey(w http.ResponseWriter, r *http.Request, sess *store.Session) error {
-	p, err := s.person(r, sess)
-	if err != nil {
-		return err
-	}
-	all, err := s.passkeys(r, p.ID)
-	if err != nil {
-		return err
-	}
-	second, err := s.Store.Second(r.Context(), p.ID)
-	if err != nil {
-		return err
-	}
-	id := r.URL.Query().Get("id")
-	i := slices.IndexFunc(all, func(a web.Authenticator) bool { return a.ID == id })
-	last := second.Authenticators+second.Passkeys == 1
-	if i < 0 || last && s.Required(p) {
-		s.toSecurity(w, r, "")
-		return nil
-	}
-	return s.render(w, r, p, http.StatusOK, templates.Page{Name: "remove_passkey",
-		Data: web.RemovePage{Authenticator: all[i], Last: last}})
+	return s.askToRemoveOf(w, r, sess, s.passkeys, "remove_passkey")
 }
 
 func (s *Settings) removePasskey(w http.ResponseWriter, r *http.Request, sess *store.Session) error {

@@ -82,26 +82,33 @@ func (s *Settings) replaceCodes(w http.ResponseWriter, r *http.Request, sess *st
 
 // askToRemove asks whether an authenticator is to go, if it may.
 func (s *Settings) askToRemove(w http.ResponseWriter, r *http.Request, sess *store.Session) error {
+	return s.askToRemoveOf(w, r, sess, s.authenticators, "remove_authenticator")
+}
+
+// askToRemoveOf asks of one of a list, on a page: of the last second factor only
+// where none is required.
+func (s *Settings) askToRemoveOf(w http.ResponseWriter, r *http.Request, sess *store.Session,
+	list func(*http.Request, account.ID) ([]web.Authenticator, error), page string) error {
 	p, err := s.person(r, sess)
 	if err != nil {
 		return err
 	}
-	all, err := s.authenticators(r, p.ID)
+	all, err := list(r, p.ID)
+	if err != nil {
+		return err
+	}
+	second, err := s.Store.Second(r.Context(), p.ID)
 	if err != nil {
 		return err
 	}
 	id := r.URL.Query().Get("id")
 	i := slices.IndexFunc(all, func(a web.Authenticator) bool { return a.ID == id })
-	second, err := s.Store.Second(r.Context(), p.ID)
-	if err != nil {
-		return err
-	}
 	last := second.Authenticators+second.Passkeys == 1
 	if i < 0 || last && s.Required(p) {
 		s.toSecurity(w, r, "")
 		return nil
 	}
-	return s.render(w, r, p, http.StatusOK, templates.Page{Name: "remove_authenticator",
+	return s.render(w, r, p, http.StatusOK, templates.Page{Name: page,
 		Data: web.RemovePage{Authenticator: all[i], Last: last}})
 }
 
