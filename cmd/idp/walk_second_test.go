@@ -21,6 +21,7 @@ import (
 // IDP_FULL=1 a walk is one of the two, by turns: TestWalk and the promises
 // are all ways in every run.
 func bothWays(t *testing.T, walk func(*testing.T, *demo, *chromium)) {
+	t.Parallel() // each has a demo and a browser of its own, and mostly waits for them
 	phone := crc32.ChecksumIEEE([]byte(t.Name()))%2 == 0
 	for _, tt := range []struct {
 		name    string
@@ -34,7 +35,7 @@ func bothWays(t *testing.T, walk func(*testing.T, *demo, *chromium)) {
 			continue
 		}
 		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel() // each has a demo and a browser of its own, and mostly waits for them
+			t.Parallel()
 			walk(t, startDemo(t), openChromium(t, tt.width, tt.scripts))
 		})
 	}
